@@ -1,0 +1,38 @@
+"""What changed in a forum since N: the one source for every reader with a cursor (live pages, room state, search, caches).
+
+The only writer of `changes`. The number N is the forum's modseq, raised by `desk.forums.changed` in the transaction that makes the
+change; a hint sent to the process is only a reason to look here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select
+
+from server.store import db
+from server.store.schema import changes
+
+KINDS = frozenset({"post", "edit", "retraction", "reaction", "thread", "forum", "member"})
+"""What can change; `thing_id` is the id of a post (the first four), a thread, the forum or a person."""
+
+_RECORD = insert(changes)
+_SINCE = (
+    select(changes)
+    .where(changes.c.forum_id == bindparam("forum"), changes.c.modseq > bindparam("after"))
+    .order_by(changes.c.modseq)
+    .limit(bindparam("limit"))
+)
+
+
+def record(tx: Connection, forum_id: int, modseq: int, kind: str, thing_id: int, now: int) -> None:
+    """Note a change under the forum's new modseq and hint at it after the commit."""
+    assert kind in KINDS, kind
+    row = {"forum_id": forum_id, "modseq": modseq, "kind": kind, "thing_id": thing_id, "at": now}
+    tx.execute(_RECORD, row)
+    db.after(tx, "changes")
+
+
+def since(tx: Connection, forum_id: int, modseq: int, limit: int = 500) -> list[Row[Any]]:
+    """The changes after `modseq`, oldest first, at most `limit`."""
+    return list(tx.execute(_SINCE, {"forum": forum_id, "after": modseq, "limit": limit}))

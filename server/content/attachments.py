@@ -1,0 +1,183 @@
+"""Files that came with posts: the blob directory, of which this is the only reader and writer, and what a file may be called.
+
+A blob is named by the SHA-256 of its bytes and never changes. What `put` has answered survives a power cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import re
+import secrets
+import struct
+import unicodedata
+from pathlib import Path
+
+from server.errors import NotFound, StoreUnavailable
+from server.i18n import _
+
+FILENAME_CHARS = 120
+UNKNOWN = "application/octet-stream"
+_HASH = re.compile(r"[0-9a-f]{64}\Z")
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\Z")
+_ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
+_JPEG_SEGMENTS = 500
+
+
+class Blobs:
+    """The blob directory, `path`/ab/cdef…; safe for several writers at once."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._root = Path(path)
+
+    def put(self, data: bytes) -> str:
+        """Store the bytes and answer their name, a hex SHA-256. Raises StoreUnavailable when the disk does not take them."""
+        name = hashlib.sha256(data).hexdigest()
+        target = self.path(name)
+        try:
+            self._folder(target.parent)
+            if not (target.exists() and target.stat().st_size == len(data)):
+                _write(target, data)
+            _sync(target.parent)  # also when it was there: another writer may not have come so far
+        except OSError as error:
+            raise StoreUnavailable("our disk does not take attachments, please try again later") from error
+        return name
+
+    def get(self, hash: str) -> bytes:
+        """The bytes of that name. Raises NotFound, also for what is no name of a blob; StoreUnavailable on a disk error."""
+        try:
+            return self.path(hash).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"there is no attachment {hash}") from error
+        except OSError as error:
+            raise StoreUnavailable("our disk does not answer, please try again later") from error
+
+    def path(self, hash: str) -> Path:
+        """Where the blob of that name lies, if there is one. Raises NotFound for what is no name of a blob."""
+        if not _HASH.match(hash):
+            raise NotFound("that is no name of an attachment")
+        return self._root / hash[:2] / hash[2:]
+
+    def _folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        missing = [folder]
+        while not missing[-1].parent.is_dir():
+            missing.append(missing[-1].parent)
+        for each in reversed(missing):
+            each.mkdir(mode=0o700, exist_ok=True)
+            _sync(each.parent)
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Write beside, then rename: a reader sees the whole file or none."""
+    draft = target.with_name(f".{target.name[:8]}.{secrets.token_hex(8)}")
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a directory durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def filename(name: str) -> str:
+    """A name to offer for saving: no path, no control or direction characters, at most 120 characters with its ending kept."""
+    name = re.split(r"[/\\]", name[:4_000])[-1]
+    name = "".join(c for c in name if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+    name = " ".join(re.sub(r'[<>:"|?*]', "_", name).split()).strip(". ")
+    if len(name) > FILENAME_CHARS:
+        stem, dot, ending = name.rpartition(".")
+        ending = dot + ending if stem and len(ending) <= 10 else ""
+        name = name[: FILENAME_CHARS - len(ending)].rstrip(". ") + ending
+    return name or _("attachment")
+
+
+def media_type(name: str, declared: str, data: bytes) -> str:
+    """The media type in lower case without parameters (RFC 6838 section 4.2).
+
+    An empty or malformed one is guessed from the name. What says that it is a PNG, JPEG, GIF or WebP picture and is not is
+    application/octet-stream; what says nothing and is one by its bytes and its name is that picture.
+    """
+    kind = declared.partition(";")[0].strip().lower()
+    kind = _ALIASES.get(kind, kind)
+    if not _MEDIA_TYPE.match(kind) or kind == UNKNOWN:
+        kind = mimetypes.guess_type(filename(name), strict=True)[0] or UNKNOWN
+    return UNKNOWN if kind in _PICTURES and picture(data) != kind else kind
+
+
+def picture(data: bytes) -> str | None:
+    """The media type of a PNG, JPEG, GIF or WebP picture by its first bytes, else None."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return None
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels by the header of a PNG, JPEG, GIF or WebP picture; None if it is none or is cut off."""
+    size: tuple[int, ...] | None
+    try:
+        match picture(data):
+            case "image/png" if data[12:16] == b"IHDR":
+                size = struct.unpack_from(">II", data, 16)
+            case "image/gif":
+                size = struct.unpack_from("<HH", data, 6)
+            case "image/webp":
+                size = _webp_size(data)
+            case "image/jpeg":
+                size = _jpeg_size(data)
+            case _:
+                return None
+    except struct.error:
+        return None
+    return (size[0], size[1]) if size and size[0] and size[1] else None
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    """Of the three kinds of WebP (RFC 9649 sections 2.5 to 2.7)."""
+    kind = data[12:16]
+    if kind == b"VP8X" and len(data) >= 30:
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L" and data[20:21] == b"\x2f":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """From the frame header, which is the first of the start-of-frame segments (ITU-T T.81 annex B)."""
+    place = 2
+    for _segment in range(_JPEG_SEGMENTS):
+        marker, length = struct.unpack_from(">HH", data, place)
+        if marker == 0xFFFF:
+            place += 1
+            continue
+        if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            return width, height
+        if marker >> 8 != 0xFF or length < 2:
+            return None
+        place += 2 + length
+    return None

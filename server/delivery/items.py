@@ -1,0 +1,193 @@
+"""From claimed rows to lots: checked once more, with their tokens, and the item ready to be said. Writes nothing but tokens.
+
+Two steps, because making tokens writes and loading a post reads: `check` runs in the claim's own transaction, `load` after it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+import zstandard
+from sqlalchemy import Connection, Row
+
+from server import bridge, limits
+from server.archive.portable import port_post
+from server.bridge import Lot, Outbound, Target
+from server.delivery import letters, notices
+from server.desk import Desk, forums
+from server.i18n import _, speaking
+from server.people import handles, identity, membership
+from server.store.schema import memberships, posts, reactions, revisions, subscriptions
+
+POSTS = ("post", "edit", "retraction", "reaction")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Claimed rows of one item that may leave. `secret` is a token made for this attempt of a notice; `via` of a post's author."""
+
+    kind: str
+    item_id: int
+    channel: str
+    targets: tuple[Target, ...]
+    secret: str | None = None
+    via: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tuple[list[Ready], dict[int, str]]:
+    """Look at each claimed row again: still subscribed, still a member, still published? And which must not leave, and why."""
+    dropped = _unwanted(tx, rows) | _vanished(tx, rows)
+    kept = [row for row in rows if row.id not in dropped]
+    subscribed = sorted(
+        {row.subscription_id for row in kept if row.subscription_id is not None and row.item_kind == "post"}
+    )
+    printed = {
+        kind: handles.printed_many(tx, desk.secret, kind, subscribed, now) if subscribed else {}
+        for kind in ("leave", "bounces")
+    }
+    groups: dict[tuple[str, int], list[Target]] = {}
+    channel = rows[0].channel if rows else ""
+    for row in kept:
+        tokens = {kind: of[row.subscription_id] for kind, of in printed.items() if row.subscription_id in of}
+        target = Target(row.id, row.attempts, row.address or "", tokens)
+        groups.setdefault((row.item_kind, row.item_id), []).append(target)
+    return [_ready(tx, desk, channel, kind, item, targets, now) for (kind, item), targets in groups.items()], dropped
+
+
+def _unwanted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
+    ids = {row.subscription_id for row in rows if row.subscription_id is not None}
+    if not ids:
+        return {}
+    s, m = subscriptions.c, memberships.c
+    wanted = set(
+        tx.scalars(
+            sa.select(s.id)
+            .outerjoin(memberships, sa.and_(m.person_id == s.person_id, m.forum_id == s.forum_id))
+            .where(s.id.in_(ids), s.state == "active", sa.or_(s.person_id.is_(None), m.state == "active"))
+        )
+    )
+    gone = ids - wanted
+    return {row.id: "no longer subscribed" for row in rows if row.subscription_id in gone}
+
+
+def _vanished(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
+    ids = {row.item_id for row in rows if row.item_kind == "post"}
+    if not ids:
+        return {}
+    there = set(tx.scalars(sa.select(posts.c.id).where(posts.c.id.in_(ids), posts.c.state == "published")))
+    return {row.id: "no longer published" for row in rows if row.item_kind == "post" and row.item_id not in there}
+
+
+def _ready(tx: Connection, desk: Desk, channel: str, kind: str, item_id: int, targets: list[Target], now: int) -> Ready:
+    secret, via = None, None
+    if kind == "notice":
+        secret = _notice_secret(tx, letters.get(tx, item_id), channel, now)
+    elif kind in POSTS:
+        via = _via(tx, desk, _post_id(tx, kind, item_id), now)
+    elif kind == "letter":
+        mine = json.loads(letters.get(tx, item_id).data).get("membership_id")
+        via = handles.printed(tx, desk.secret, "via", mine, now) if mine else None
+    return Ready(kind, item_id, channel, tuple(targets), secret, via)
+
+
+def _notice_secret(tx: Connection, row: Row[Any], channel: str, now: int) -> str | None:
+    template = notices.TEMPLATES[row.template]
+    if template.grants is None:
+        return None
+    data = json.loads(row.data) | {"template": row.template, "channel": channel}
+    return handles.grant(tx, template.grants, int(data["thing"]), data, now, template.valid_ms)
+
+
+def _via(tx: Connection, desk: Desk, post_id: int, now: int) -> str | None:
+    row = tx.execute(sa.select(posts.c.person_id, posts.c.forum_id).where(posts.c.id == post_id)).one()
+    member = membership.of(tx, row.person_id, row.forum_id) if row.person_id is not None else None
+    return handles.printed(tx, desk.secret, "via", member.id, now) if member is not None else None
+
+
+def _post_id(tx: Connection, kind: str, item_id: int) -> int:
+    if kind == "edit":
+        return int(tx.execute(sa.select(revisions.c.post_id).where(revisions.c.id == item_id)).scalar_one())
+    if kind == "reaction":
+        return int(tx.execute(sa.select(reactions.c.post_id).where(reactions.c.id == item_id)).scalar_one())
+    return item_id
+
+
+def load(tx: Connection, desk: Desk, ready: Ready) -> Lot:
+    """The item of a lot, in the port's words."""
+    return Lot(_item(tx, desk, ready), ready.targets, f"{ready.kind}:{ready.item_id}")
+
+
+def _item(tx: Connection, desk: Desk, ready: Ready) -> Outbound:
+    if ready.kind in POSTS:
+        post = port_post(tx, _post_id(tx, ready.kind, ready.item_id), ready.channel, desk.base_url)
+        post = replace(post, writer=replace(post.writer, via=ready.via))
+        if ready.kind == "post":
+            return bridge.PostItem(post)
+        if ready.kind == "edit":
+            return bridge.EditItem(post)
+        if ready.kind == "retraction":
+            return bridge.RetractionItem(post)
+        row = tx.execute(sa.select(reactions).where(reactions.c.id == ready.item_id)).one()
+        person = identity.person(tx, row.person_id)
+        return bridge.ReactionItem(post, bridge.Writer(person.key, person.name), row.key, row.removed_at is not None)
+    if ready.kind == "state":
+        return bridge.StateItem(forums.view(forums.by_id(tx, ready.item_id), desk.base_url))
+    row = letters.get(tx, ready.item_id)
+    return _notice(tx, desk, ready, row) if ready.kind == "notice" else _letter(tx, desk, ready, row)
+
+
+def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.NoticeItem:
+    template, data = notices.TEMPLATES[row.template], json.loads(row.data)
+    forum = forums.view(forums.by_id(tx, row.forum_id), desk.base_url) if row.forum_id is not None else None
+    facts = {key: str(value) for key, value in data.items() if value is not None}
+    if forum is not None:
+        at = f"@{forum.mail_domain}"
+        facts |= {
+            "forum": forum.title,
+            "url": forum.url,
+            "address": forum.slug + at,
+            "owner": f"{forum.slug}-owner{at}",
+        }
+        facts |= {"join": f"{forum.slug}-join{at}", "leave": f"{forum.slug}-leave{at}"}
+    if template.link and ready.secret:
+        facts["link"] = desk.base_url + template.link.format(token=ready.secret)
+    language = data.get("language") or "en"
+    with speaking(language):
+        subject, text = notices.compose(row.template, facts)
+    domain = forum.mail_domain if forum is not None else "localhost"
+    return bridge.NoticeItem(
+        id=row.id,
+        forum=forum,
+        subject=subject,
+        text=text,
+        message_id=f"<{data['uuid']}@{domain}>",
+        language=language,
+        reply=(template.answer, ready.secret) if template.answer and ready.secret else None,
+        in_reply_to=(data["in_reply_to"],) if data.get("in_reply_to") else (),
+    )
+
+
+def _letter(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.LetterItem:
+    data = json.loads(row.data)
+    forum = forums.view(forums.by_id(tx, row.forum_id), desk.base_url) if row.forum_id is not None else None
+    key = identity.person(tx, row.person_id).key if row.person_id is not None else ""
+    original = None
+    if row.original is not None and data["channel"] == ready.channel:
+        original = zstandard.decompress(row.original, max_output_size=2 * limits.MESSAGE_BYTES)
+    return bridge.LetterItem(
+        id=row.id,
+        forum=forum,
+        writer=bridge.Writer(key, data["name"] or _("a member"), ready.via),
+        subject=data["subject"],
+        text=data["text"],
+        message_id=data["message_id"],
+        to=row.template,
+        reply_via=ready.via,
+        reply_address=data.get("reply_address"),
+        original=original,
+    )

@@ -1,0 +1,88 @@
+"""Private words, booked: letters from one person to another, notices of the server itself. The only writer of letters."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from server import tokens
+from server.delivery import outbox
+from server.store.schema import deliveries, letters
+from server.store.upsert import insert_id
+
+
+def notice(
+    tx: Connection,
+    *,
+    address_id: int,
+    channel: str,
+    template: str,
+    data: dict[str, Any],
+    forum_id: int | None,
+    now: int,
+) -> int:
+    """Book words of the server itself for one address; `template` is one of `delivery.notices.TEMPLATES`. No secret in `data`."""
+    letter_id = insert_id(
+        tx,
+        letters,
+        kind="notice",
+        forum_id=forum_id,
+        template=template,
+        data=json.dumps({"uuid": tokens.uuid7(), **data}),
+        created_at=now,
+    )
+    outbox.book_one(tx, "notice", letter_id, channel, address_id, now, forum_id)
+    return letter_id
+
+
+def letter(
+    tx: Connection,
+    *,
+    to: str,
+    receivers: list[tuple[str, int]],
+    data: dict[str, Any],
+    original: bytes | None,
+    forum_id: int | None,
+    now: int,
+    person_id: int | None = None,
+) -> int:
+    """Book a person's private words for (channel, address id) each. Without a receiver it is kept all the same."""
+    letter_id = insert_id(
+        tx,
+        letters,
+        kind="letter",
+        forum_id=forum_id,
+        template=to,
+        data=json.dumps(data),
+        original=original,
+        created_at=now,
+    )
+    for channel, address_id in receivers:
+        outbox.book_one(tx, "letter", letter_id, channel, address_id, now, forum_id)
+    return letter_id
+
+
+def get(tx: Connection, letter_id: int) -> Row[Any]:
+    return tx.execute(sa.select(letters).where(letters.c.id == letter_id)).one()
+
+
+def recent(tx: Connection, template: str, address_id: int, forum_id: int | None, since: int) -> bool:
+    """Whether this address was sent such a notice about the forum since then: a stranger cannot make us repeat ourselves."""
+    query = (
+        sa.select(letters.c.id)
+        .join(deliveries, sa.and_(deliveries.c.item_kind == "notice", deliveries.c.item_id == letters.c.id))
+        .where(letters.c.template == template, letters.c.created_at >= since, deliveries.c.address_id == address_id)
+        .where(letters.c.forum_id.is_(None) if forum_id is None else letters.c.forum_id == forum_id)
+        .limit(1)
+    )
+    return tx.scalar(query) is not None
+
+
+def sent_by(tx: Connection, person_id: int, since: int) -> int:
+    """How many letters to authors a person wrote since then."""
+    query = sa.select(sa.func.count()).select_from(letters)
+    mine = (letters.c.kind == "letter", letters.c.person_id == person_id, letters.c.created_at >= since)
+    return tx.scalar(query.where(*mine)) or 0

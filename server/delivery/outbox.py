@@ -1,0 +1,327 @@
+"""The queue: everything that leaves is a row here first. The only writer of deliveries, attempts, fanouts.
+
+Life of a row: due -> claimed (the next attempt booked before this one is made, `attempts` the fencing token) -> sent | due again |
+failed; or held, dropped. It knows no item and no channel by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Select
+
+from server.bridge import Failed, Later, Outcome, Sent, Traits
+from server.store import db
+from server.store.schema import addresses, attempts, deliveries, fanouts, forums, server_state
+from server.store.upsert import insert_from
+
+UNIQUE = ["item_kind", "origin", "channel", "address_id"]
+OPEN = ("due", "claimed")
+HELD = "queue-held"  # the key in server_state that `delivery.fuse` sets
+
+_d = deliveries.c
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of one attempt."""
+
+    delivery: int
+    attempt: int
+    outcome: Outcome
+
+
+# Book -----------------------------------------------------------------------------------------------------------------
+def book_post(tx: Connection, receivers: Select[Any], now: int) -> int:
+    """Book everybody whom the SELECT names, once per origin and mailbox; how many."""
+    booked = insert_from(tx, deliveries, receivers, UNIQUE)
+    db.after(tx, "outbox")
+    return booked
+
+
+def book_one(
+    tx: Connection, kind: str, item_id: int, channel: str, address_id: int | None, now: int, forum_id: int | None = None
+) -> None:
+    """Book one item (a letter, a notice) for one address, to go at once."""
+    values = _values(kind, item_id, channel, address_id, now) | {"forum_id": forum_id}
+    tx.execute(deliveries.insert().values(**values))
+    db.after(tx, "outbox")
+
+
+def book_state(tx: Connection, channel: str, forum_id: int, now: int) -> None:
+    """Book a forum's state for a channel; many changes before it is said are one item."""
+    mine = sa.and_(_d.item_kind == "state", _d.item_id == forum_id, _d.channel == channel)
+    again = {"state": "due", "not_before": now, "settled_at": None, "detail": None}
+    if not tx.execute(deliveries.update().where(mine).values(**again)).rowcount:
+        tx.execute(deliveries.insert().values(**_values("state", forum_id, channel, None, now), forum_id=forum_id))
+    db.after(tx, "outbox")
+
+
+def book_change(
+    tx: Connection, kind: str, item_id: int, post_id: int, but_not: str | None, now: int, channels: Sequence[str]
+) -> None:
+    """Book an edit, retraction or reaction for the addresses that have the post, on channels that can change what they sent."""
+    source = (
+        sa.select(
+            sa.literal(kind).label("item_kind"),
+            sa.literal(item_id).label("item_id"),
+            sa.literal(item_id).label("origin"),
+            _d.forum_id,
+            _d.channel,
+            _d.address_id,
+            _d.subscription_id,
+            _d.order_key,
+            sa.literal(now).label("not_before"),
+            sa.literal(now).label("created_at"),
+        )
+        .where(
+            _d.item_kind == "post",
+            _d.item_id == post_id,
+            _d.state.in_(("sent", "claimed")),
+            _d.channel.in_(list(channels)),
+            _d.channel != (but_not or ""),
+        )
+        .order_by(_d.id)
+    )
+    insert_from(tx, deliveries, source, UNIQUE)
+    db.after(tx, "outbox")
+
+
+def _values(kind: str, item_id: int, channel: str, address_id: int | None, now: int) -> dict[str, Any]:
+    return {
+        "item_kind": kind,
+        "item_id": item_id,
+        "origin": item_id,
+        "channel": channel,
+        "address_id": address_id,
+        "not_before": now,
+        "created_at": now,
+    }
+
+
+def slice_fanout(tx: Connection, post_id: int, after: int, edges: Sequence[int]) -> None:
+    """A post with very many receivers: remember slices of subscription ids; `next_slice` books them."""
+    for edge in dict.fromkeys(edges):
+        tx.execute(fanouts.insert().values(post_id=post_id, after_subscription=after, until_subscription=edge))
+        after = edge
+    db.after(tx, "outbox")
+
+
+def next_slice(tx: Connection) -> Row[Any] | None:
+    """The oldest slice that is not booked yet, marked as done: book it in the same transaction."""
+    row = tx.execute(
+        sa.select(fanouts)
+        .where(fanouts.c.state == "due")
+        .order_by(fanouts.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).first()
+    if row is not None:
+        tx.execute(fanouts.update().where(fanouts.c.id == row.id).values(state="done"))
+    return row
+
+
+def release(tx: Connection, kind: str, item_id: int, now: int) -> None:
+    """Let what waits for its settle time go now."""
+    tx.execute(
+        deliveries.update()
+        .where(_d.item_kind == kind, _d.item_id == item_id, _d.state == "due", _d.attempts == 0, _d.not_before > now)
+        .values(not_before=now)
+    )
+    db.after(tx, "outbox")
+
+
+def drop_item(tx: Connection, kind: str, item_id: int, why: str, now: int) -> int:
+    """What is not under way yet never leaves; how many."""
+    mine = sa.and_(_d.item_kind == kind, _d.item_id == item_id, _d.state.in_(("due", "held")))
+    return tx.execute(deliveries.update().where(mine).values(state="dropped", detail=why, settled_at=now)).rowcount
+
+
+def untouched(tx: Connection, kind: str, item_id: int, now: int) -> bool:
+    """Whether the item waits still: something is booked for later, and nothing was claimed or sent of what cannot be taken back."""
+    rows = tx.execute(
+        sa.select(_d.state, _d.not_before, _d.attempts).where(_d.item_kind == kind, _d.item_id == item_id)
+    ).all()
+    waiting = [row for row in rows if row.state == "due" and row.not_before > now and row.attempts == 0]
+    return bool(waiting)
+
+
+def sent_count(tx: Connection, post_id: int, channels: Sequence[str]) -> int:
+    """In how many mailboxes a post already is (or is about to be)."""
+    mine = sa.and_(_d.item_kind == "post", _d.item_id == post_id, _d.state.in_(("sent", "claimed")))
+    return (
+        tx.scalar(sa.select(sa.func.count()).select_from(deliveries).where(mine, _d.channel.in_(list(channels)))) or 0
+    )
+
+
+# Claim and settle -----------------------------------------------------------------------------------------------------
+def claim(tx: Connection, traits: Traits, holder: str, limit: int, now: int) -> list[Row[Any]]:
+    """Take up to `limit` due rows of a channel, each with the `address` it goes to.
+
+    The next attempt is booked before this one is made: should we die, it happens at its time.
+    """
+    earlier = deliveries.alias("earlier")
+    waits_for_earlier = sa.exists().where(
+        earlier.c.address_id == _d.address_id,
+        earlier.c.order_key == _d.order_key,
+        earlier.c.id < _d.id,
+        earlier.c.state.in_(OPEN),
+    )
+    query = (
+        sa.select(_d.id, _d.attempts)
+        .outerjoin(forums, forums.c.id == _d.forum_id)
+        .where(
+            _d.channel == traits.channel,
+            _d.state == "due",
+            _d.not_before <= now,
+            forums.c.fuse_reason.is_(None),
+            ~sa.exists().where(server_state.c.key == HELD),
+        )
+        .order_by(_d.not_before, _d.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=deliveries)
+    )
+    if traits.ordered:
+        query = query.where(sa.or_(_d.order_key.is_(None), ~waits_for_earlier))
+    picked = tx.execute(query).all()
+    by_pause: dict[int, list[int]] = {}
+    for row in picked:
+        by_pause.setdefault(pause(traits, row.attempts + 1), []).append(row.id)
+    for wait, ids in by_pause.items():
+        tx.execute(
+            deliveries.update()
+            .where(_d.id.in_(ids))
+            .values(
+                state="claimed",
+                holder=holder,
+                lease_until=now + traits.lease_ms,
+                attempts=_d.attempts + 1,
+                not_before=now + wait,
+            )
+        )
+    if not picked:
+        return []
+    claimed = (
+        sa.select(deliveries, addresses.c.address)
+        .outerjoin(addresses, addresses.c.id == _d.address_id)
+        .where(_d.id.in_([row.id for row in picked]))
+        .order_by(_d.id)
+    )
+    return list(tx.execute(claimed))
+
+
+def pause(traits: Traits, attempt: int) -> int:
+    """Milliseconds between attempt number `attempt` and the next one."""
+    return traits.backoff_ms[min(attempt, len(traits.backoff_ms)) - 1]
+
+
+def settle(tx: Connection, traits: Traits, results: Sequence[Settled], now: int) -> None:
+    """Write what came of attempts, in groups. A claim that was lost meanwhile (another attempt number) is left alone."""
+    owned = {
+        row.id: row
+        for row in tx.execute(
+            sa.select(_d.id, _d.attempts, _d.created_at).where(
+                _d.id.in_([result.delivery for result in results]), _d.state == "claimed"
+            )
+        )
+    }
+    mine = [r for r in results if r.delivery in owned and owned[r.delivery].attempts == r.attempt]
+    sent = [r.delivery for r in mine if isinstance(r.outcome, Sent)]
+    if sent:
+        tx.execute(
+            deliveries.update()
+            .where(_d.id.in_(sent))
+            .values(state="sent", settled_at=now, lease_until=None, detail=None)
+        )
+    for result in mine:
+        if not isinstance(result.outcome, Sent):
+            _settle_unsent(tx, traits, result, owned[result.delivery].created_at, now)
+    if mine:
+        tx.execute(attempts.insert(), [_attempt(result, now) for result in mine])
+
+
+def _settle_unsent(tx: Connection, traits: Traits, result: Settled, created_at: int, now: int) -> None:
+    outcome = result.outcome
+    values: dict[str, Any] = {"lease_until": None, "detail": outcome.detail}
+    if isinstance(outcome, Later) and now - created_at < traits.give_up_ms:
+        values["state"] = "due"
+        if outcome.after_ms is not None:
+            values["not_before"] = now + max(outcome.after_ms, 0)
+    else:
+        values |= {"state": "failed", "settled_at": now}
+    tx.execute(deliveries.update().where(_d.id == result.delivery).values(**values))
+
+
+def _attempt(result: Settled, now: int) -> dict[str, Any]:
+    outcome = result.outcome
+    word = {Sent: "sent", Later: "later", Failed: "failed"}[type(outcome)]
+    code = "" if isinstance(outcome, Sent) else outcome.code
+    values = {"delivery_id": result.delivery, "number": result.attempt, "at": now}
+    return values | {"outcome": word, "code": code, "detail": outcome.detail[:1_000]}
+
+
+def set_aside(tx: Connection, dropped: Mapping[int, str], now: int) -> None:
+    """Claimed rows that must not leave after all, each with the reason."""
+    for delivery, why in dropped.items():
+        tx.execute(deliveries.update().where(_d.id == delivery).values(state="dropped", detail=why, settled_at=now))
+
+
+def hurry(tx: Connection, channel: str, now: int) -> None:
+    """The far side is back: what waits out a backoff goes now."""
+    waiting = sa.and_(_d.channel == channel, _d.state == "due", _d.attempts > 0, _d.not_before > now)
+    tx.execute(deliveries.update().where(waiting).values(not_before=now))
+    db.after(tx, "outbox")
+
+
+def free_claims(tx: Connection, now: int, dead: Sequence[str] = ()) -> int:
+    """Claims of dead processes, and those whose lease is over, are due again at once; how many."""
+    lost = sa.and_(_d.state == "claimed", sa.or_(_d.lease_until < now, _d.holder.in_(list(dead))))
+    freed = tx.execute(deliveries.update().where(lost).values(state="due", not_before=now, lease_until=None)).rowcount
+    if freed:
+        db.after(tx, "outbox")
+    return freed
+
+
+# For people -----------------------------------------------------------------------------------------------------------
+def next_due(tx: Connection, channel: str) -> int | None:
+    """When the next row of a channel is due."""
+    at = tx.scalar(sa.select(sa.func.min(_d.not_before)).where(_d.channel == channel, _d.state == "due"))
+    return None if at is None else int(at)
+
+
+def counts(tx: Connection) -> list[Row[Any]]:
+    """(channel, state, number) of everything that is not settled."""
+    open_states = ("due", "claimed", "held", "failed")
+    grouped = sa.select(_d.channel, _d.state, sa.func.count().label("number")).group_by(_d.channel, _d.state)
+    return list(tx.execute(grouped.where(_d.state.in_(open_states))))
+
+
+def listing(tx: Connection, limit: int = 100, state: str | None = None) -> list[Row[Any]]:
+    """Rows that are not sent, oldest first, with the address and the forum's slug."""
+    query = (
+        sa.select(deliveries, addresses.c.address, forums.c.slug.label("forum"))
+        .outerjoin(addresses, addresses.c.id == _d.address_id)
+        .outerjoin(forums, forums.c.id == _d.forum_id)
+        .order_by(_d.id)
+        .limit(limit)
+    )
+    states = (state,) if state else ("due", "claimed", "held", "failed")
+    return list(tx.execute(query.where(_d.state.in_(states))))
+
+
+def retry(tx: Connection, ids: Sequence[int], now: int) -> int:
+    """Failed, dropped or waiting rows go now; how many."""
+    again = sa.and_(_d.id.in_(list(ids)), _d.state.in_(("failed", "dropped", "due", "held")))
+    values = {"state": "due", "not_before": now, "settled_at": None, "created_at": now}
+    db.after(tx, "outbox")
+    return tx.execute(deliveries.update().where(again).values(**values)).rowcount
+
+
+def drop(tx: Connection, ids: Sequence[int], now: int) -> int:
+    """Rows that are not sent never leave; how many."""
+    unsent = sa.and_(_d.id.in_(list(ids)), _d.state.in_(("failed", "due", "held")))
+    values = {"state": "dropped", "detail": "dropped by the operator", "settled_at": now}
+    return tx.execute(deliveries.update().where(unsent).values(**values)).rowcount

@@ -1,0 +1,66 @@
+"""What the queue needs besides couriers: slices of very wide posts, claims that were lost, figures. One loop of the worker role."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from server import jobs, log, metrics
+from server.delivery import outbox
+from server.desk import Desk, book, forums, posts
+from server.errors import Deferred
+from server.store.db import Store
+from server.store.schema import subscriptions
+
+EVERY_SECONDS = 5.0
+_log = log.get("upkeep")
+
+
+async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
+    """Until cancelled."""
+    wake = store.hints("outbox")
+    while True:
+        wake.clear()
+        try:
+            while await store.write(_book_slice, desk):
+                pass
+            await store.write(_sweep, desk, holder, host)
+            _show(await store.read(outbox.counts))
+        except Deferred:
+            pass
+        except Exception:  # noqa: BLE001  the loop's edge
+            metrics.LOOP_ERRORS.labels("upkeep").inc()
+            _log.exception("upkeep failed")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EVERY_SECONDS):
+                await wake.wait()
+        await asyncio.sleep(0.2)  # a burst of commits is one look
+
+
+def _book_slice(tx: Connection, desk: Desk) -> bool:
+    slice_ = outbox.next_slice(tx)
+    if slice_ is None:
+        return False
+    post = posts.get(tx, slice_.post_id)
+    if post.state == "published":
+        forum = forums.by_id(tx, post.forum_id)
+        now = desk.now()
+        part = sa.and_(subscriptions.c.id > slice_.after_subscription, subscriptions.c.id <= slice_.until_subscription)
+        outbox.book_post(tx, book.receivers(desk, post, forum.settle_ms, now, part), now)
+    return True
+
+
+def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:
+    now = desk.now()
+    jobs.beat(tx, holder, now)
+    outbox.free_claims(tx, now, jobs.dead_holders(tx, host, now))
+
+
+def _show(counts: list[Any]) -> None:
+    metrics.QUEUED.clear()
+    for row in counts:
+        metrics.QUEUED.labels(row.channel, row.state).set(row.number)

@@ -1,0 +1,217 @@
+"""The desk: how a post is born. One transaction: seen before? who? may they? where? number it, store it, book it.
+
+Called by the house with what came in, whatever channel it came by.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from server import bridge, metrics, tokens
+from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
+from server.delivery import fuse, letters
+from server.desk import Desk, author, book, forums, gather, place, policy, posts
+from server.desk.prepare import Prepared
+from server.errors import Rejected
+from server.i18n import _
+from server.moderation import queue
+from server.people import identity, membership
+
+CONFIRM_EVERY_MS = 24 * 3_600_000
+
+
+def new_post(tx: Connection, desk: Desk, prepared: Prepared) -> Result:
+    """Accept, hold or refuse a post. Raises Rejected with the reason for its sender."""
+    inbound, now = prepared.inbound, desk.now()
+    assert isinstance(inbound, NewPost)
+    forum = _forum(tx, inbound.forum)
+    forums.lock(tx, forum.id)
+    known = author.find(tx, inbound.author)
+    names, repeated = _names(tx, forum, prepared, known)
+    if repeated is not None:
+        return repeated
+    member = membership.of(tx, known.person_id, forum.id) if known else None
+    decision = policy.decide(policy.facts(forum, inbound.author.proof, member, inbound.automatic))
+    if isinstance(decision, policy.Refuse):
+        raise Rejected(decision.code, decision.reason)
+    who = author.ensure(tx, inbound.author, now)
+    if isinstance(decision, policy.Hold):
+        return _hold(tx, desk, forum, prepared, who, names, decision)
+    if decision.join:
+        _joins(tx, desk, forum, inbound.author, who)
+    if inbound.gather and (appended := gather.append(tx, desk, forum, prepared, who, names)):
+        return appended
+    post_id = _store(tx, desk, forum, prepared, who, names, "published")
+    seq = publish(tx, desk, forum, post_id, names, inbound.parents)
+    return Accepted(f"{forum.slug}/{seq}", f"{desk.base_url}/f/{forum.slug}/{seq}")
+
+
+def _forum(tx: Connection, slug: str) -> Row[Any]:
+    forum = forums.find(tx, slug)
+    if forum is None:
+        raise Rejected("5.1.1", _("There is no forum “{slug}” here.").format(slug=slug))
+    return forum
+
+
+def _names(
+    tx: Connection, forum: Row[Any], prepared: Prepared, known: identity.Known | None
+) -> tuple[list[Ref], Result | None]:
+    """The names that the post will have, or the answer that it is here already.
+
+    The same Message-ID by the same author is a Duplicate, whatever the bytes: lists change bodies in transit. By another author it is
+    published under a name of its content, so that nobody can keep a mail out by being faster with its id.
+    """
+    inbound = prepared.inbound
+    assert isinstance(inbound, NewPost)
+    names = list(inbound.refs)
+    seen = place.find(tx, forum.id, names)
+    if seen is not None and _same_author(seen, known):
+        return names, Duplicate(f"{forum.slug}/{seen.seq}" if seen.seq else None)
+    own_content = Ref(MESSAGE_ID, f"<{prepared.content_hash[:40]}.{forum.slug}@{forum.mail_domain}>")
+    if seen is not None:
+        names = [own_content]
+        again = place.find(tx, forum.id, names)
+        if again is not None:
+            return names, Duplicate(f"{forum.slug}/{again.seq}" if again.seq else None)
+    elif not any(name.space == MESSAGE_ID for name in names):
+        born_here = inbound.author.channel == bridge.WEB or names
+        names.append(Ref(MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>") if born_here else own_content)
+        if not born_here and (again := place.find(tx, forum.id, names)) and _same_author(again, known):
+            return names, Duplicate(f"{forum.slug}/{again.seq}" if again.seq else None)
+    return names, None
+
+
+def _same_author(seen: Row[Any], known: identity.Known | None) -> bool:
+    return known is not None and (seen.person_id == known.person_id)
+
+
+def _store(
+    tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared, who: identity.Known, names: list[Ref], state: str
+) -> int:
+    inbound, now = prepared.inbound, desk.now()
+    assert isinstance(inbound, NewPost)
+    message_id = next(name.name for name in names if name.space == MESSAGE_ID)
+    post_id = posts.add(
+        tx,
+        forum_id=forum.id,
+        origin=posts.same_in_other_forum(tx, message_id, who.address_id or None, who.person_id),
+        state=state,
+        person_id=who.person_id,
+        address_id=who.address_id or None,
+        author_name=who.name or author.shown_name(inbound.author),
+        channel=inbound.author.channel,
+        proof=int(inbound.author.proof),
+        message_id=message_id,
+        subject=prepared.subject,
+        content_hash=prepared.content_hash,
+        written_at=inbound.written_at,
+        arrived_at=now,
+    )
+    pieces = [gather.piece(prepared)] if inbound.gather else None
+    posts.set_body(tx, post_id, prepared.derived, pieces)
+    posts.add_files(tx, post_id, prepared.files, now)
+    if prepared.original is not None:
+        posts.add_original(tx, post_id, inbound.author.channel, prepared.original)
+    return post_id
+
+
+def publish(
+    tx: Connection, desk: Desk, forum: Row[Any], post_id: int, names: list[Ref], parents: tuple[Ref, ...]
+) -> int:
+    """Place a stored post, give it its number, tell everybody; its number. Also called when a held post is approved."""
+    now = desk.now()
+    row = posts.get(tx, post_id)
+    stands = place.place(tx, forum.id, names, parents, row.subject)
+    seq = forums.next_seq(tx, forum.id)
+    posts.update(
+        tx,
+        post_id,
+        state="published",
+        seq=seq,
+        thread_id=stands.thread_id,
+        parent_id=stands.parent_id,
+        parent_ref_id=stands.parent_ref_id,
+        published_at=now,
+    )
+    refs = place.claim(tx, forum.id, stands.thread_id, post_id, names)
+    place.adopt(tx, post_id, stands.parent_id, stands.thread_id, refs)
+    place.published(tx, stands.thread_id, post_id, seq, row.subject or gather.opening_words(tx, post_id), now)
+    forums.changed(tx, forum.id, "post", post_id, now)
+    book.post(tx, desk, forum, post_id, now)
+    metrics.ACCEPTED.labels(row.channel, "published").inc()
+    if reason := fuse.check(tx, forum.id, stands.thread_id, seq, post_id, now):
+        tell_operator(tx, desk, forum, reason)
+    return seq
+
+
+def tell_operator(tx: Connection, desk: Desk, forum: Row[Any], reason: str) -> None:
+    """Say that a fuse blew; by the operator's own address, at most once a day and forum."""
+    if desk.operator is None:
+        return
+    channel, address = desk.operator
+    who = identity.ensure(tx, channel, address, "", desk.now())
+    if not letters.recent(tx, "fuse", who.address_id, forum.id, desk.now() - CONFIRM_EVERY_MS):
+        facts = {"reason": reason}
+        letters.notice(
+            tx,
+            address_id=who.address_id,
+            channel=channel,
+            template="fuse",
+            data=facts,
+            forum_id=forum.id,
+            now=desk.now(),
+        )
+
+
+def _joins(tx: Connection, desk: Desk, forum: Row[Any], by: bridge.Author, who: identity.Known) -> None:
+    """Posting made the author a member. Who writes on our pages hears answers by mail; a room shows them by itself."""
+    mailbox = author.mailbox(tx, desk, who.person_id) if by.channel == bridge.WEB else None
+    membership.join(tx, forum.id, who.person_id, mailbox, desk.now(), mode="mentions")
+
+
+def _hold(
+    tx: Connection,
+    desk: Desk,
+    forum: Row[Any],
+    prepared: Prepared,
+    who: identity.Known,
+    names: list[Ref],
+    decision: policy.Hold,
+) -> Held:
+    inbound, now = prepared.inbound, desk.now()
+    assert isinstance(inbound, NewPost)
+    by = f"{inbound.author.channel}:{inbound.author.address}"
+    repeated = queue.same(tx, forum.id, by, prepared.content_hash)
+    if repeated is not None:
+        return Held(repeated, decision.reason)
+    post_id = _store(tx, desk, forum, prepared, who, names, "held")
+    name = queue.hold(
+        tx,
+        post_id,
+        forum.id,
+        by,
+        prepared.content_hash,
+        decision.reason,
+        [[ref.space, ref.name, ref.part] for ref in names],
+        [[ref.space, ref.name, ref.part] for ref in inbound.parents],
+    )
+    if decision.confirm and not letters.recent(tx, "confirm-post", who.address_id, forum.id, now - CONFIRM_EVERY_MS):
+        answered = next((ref.name for ref in names if ref.space == MESSAGE_ID), None)
+        letters.notice(
+            tx,
+            address_id=who.address_id,
+            channel=inbound.author.channel,
+            template="confirm-post",
+            data={
+                "subject": prepared.subject,
+                "thing": forum.id,
+                "address_id": who.address_id,
+                "in_reply_to": answered,
+            },
+            forum_id=forum.id,
+            now=now,
+        )
+    metrics.ACCEPTED.labels(inbound.author.channel, "held").inc()
+    return Held(name, decision.reason)

@@ -1,0 +1,54 @@
+"""Who wrote it: from what a channel tells to a person we know. Reads; makes people only when asked to.
+
+A reply address or a token never gives identity (DESIGN section 7).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from server import limits
+from server.bridge import WEB, Author
+from server.content.sanitize import plain_line
+from server.desk import Desk
+from server.errors import Rejected
+from server.i18n import _
+from server.people import identity
+
+
+def find(tx: Connection, author: Author) -> identity.Known | None:
+    """The person behind the author, if we know them. On the web the address is the person's id, vouched for by the session."""
+    if author.channel != WEB:
+        return identity.find(tx, author.channel, author.address)
+    row = identity.person(tx, int(author.address))
+    return identity.Known(row.id, 0, row.key, row.name)
+
+
+def ensure(tx: Connection, author: Author, now: int) -> identity.Known:
+    """As `find`; a person who is new gets a row. Raises Rejected for an author without address."""
+    if author.channel == WEB:
+        known = find(tx, author)
+        if known is None:
+            raise Rejected("5.7.1", _("Please sign in again."))
+        return known
+    if not author.address:
+        raise Rejected("5.1.7", _("The sender's address cannot be read."))
+    return identity.ensure(tx, author.channel, author.address, shown_name(author), now)
+
+
+def mailbox(tx: Connection, desk: Desk, person_id: int) -> int | None:
+    """The id of the person's address on a channel that cannot take back what it sent, such as a mailbox."""
+    for channel in desk.channels(takes_back=False):
+        address = identity.address_of(tx, person_id, channel)
+        known = identity.find(tx, channel, address) if address else None
+        if known is not None:
+            return known.address_id
+    return None
+
+
+def shown_name(author: Author) -> str:
+    """A name that may be shown: never an address, even where a client put one in the name's place."""
+    name = plain_line(author.name, limits.NAME_CHARS).strip(" \"'")
+    if "@" in name:
+        name = name.split("@", 1)[0].strip(" <\"'")
+    return name

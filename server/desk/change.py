@@ -1,0 +1,155 @@
+"""How a post is changed after it was born: edits, retractions, reactions, decisions on held posts. One transaction each.
+
+Until it is due an edit just happens; afterwards it changes archive and rooms, and mail cannot be unsent (DESIGN section 6).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from server import bridge
+from server.bridge import Accepted, Duplicate, Edit, Proof, Reaction, Ref, Result, Retract
+from server.delivery import letters, outbox
+from server.desk import Desk, accept, author, book, forums, gather, place, posts
+from server.desk.prepare import Prepared
+from server.errors import NotFound, Rejected
+from server.i18n import _
+from server.moderation import audit, queue
+from server.people import identity, membership
+
+MODERATORS = ("moderator", "owner")
+
+
+def edit(tx: Connection, desk: Desk, prepared: Prepared) -> Result:
+    """Replace the words of a post (or of one part of a burst). Raises Rejected unless its author or a moderator asks."""
+    inbound, now = prepared.inbound, desk.now()
+    assert isinstance(inbound, Edit)
+    forum, target, who = _target(tx, inbound)
+    if place.find(tx, forum.id, [inbound.ref]) is not None:
+        return Duplicate(f"{forum.slug}/{target.seq}")
+    _may_change(tx, forum, target, inbound.author, who)
+    before = posts.body(tx, target.post_id)
+    pieces = json.loads(before.pieces or "null")
+    if pieces is not None and target.part < len(pieces):
+        pieces[target.part] = gather.piece(prepared)
+        posts.set_body(tx, target.post_id, gather.joined(pieces), pieces)
+    else:
+        posts.set_body(tx, target.post_id, prepared.derived)
+    if prepared.original is not None:
+        posts.add_original(tx, target.post_id, inbound.author.channel, prepared.original)
+    revision = posts.add_revision(tx, target.post_id, before.text, now)
+    forums.changed(tx, forum.id, "edit", target.post_id, now)
+    book.change(tx, desk, "edit", revision, target.post_id, inbound.author.channel, now)
+    return Accepted(f"{forum.slug}/{target.seq}")
+
+
+def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
+    """Take a post back, or one part of a burst. The answer says in how many mailboxes it already is."""
+    now = desk.now()
+    forum, target, who = _target(tx, inbound)
+    if target.state == "retracted":
+        return Duplicate(f"{forum.slug}/{target.seq}")
+    _may_change(tx, forum, target, inbound.author, who)
+    pieces = json.loads(posts.body(tx, target.post_id).pieces or "null")
+    if pieces is not None and target.part < len(pieces):
+        pieces[target.part] = dict.fromkeys(pieces[target.part], "")
+        if any(each["text"].strip() or each["html"].strip() for each in pieces):
+            posts.set_body(tx, target.post_id, gather.joined(pieces), pieces)
+            forums.changed(tx, forum.id, "edit", target.post_id, now)
+            return Accepted(f"{forum.slug}/{target.seq}")
+    take_back(tx, desk, forum, target.post_id, inbound.author.channel, now)
+    already = outbox.sent_count(tx, target.post_id, desk.channels(takes_back=False))
+    reply = _("It is gone here; {count} mailboxes have it already.").format(count=already) if already else ""
+    return Accepted(f"{forum.slug}/{target.seq}", reply)
+
+
+def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not: str | None, now: int) -> None:
+    """Empty a post everywhere that we hold it, and book its removal where it can be taken back."""
+    row = posts.get(tx, post_id)
+    outbox.drop_item(tx, "post", post_id, "taken back by its author", now)
+    book.change(tx, desk, "retraction", post_id, post_id, but_not, now)
+    posts.empty(tx, post_id, now)
+    place.withdrawn(tx, row.thread_id)
+    forums.changed(tx, forum.id, "retraction", post_id, now)
+
+
+def react(tx: Connection, desk: Desk, inbound: Reaction) -> Result:
+    """Set or take away a sign on a post. Strangers' signs are taken where they may post."""
+    now = desk.now()
+    forum, target, who = _target(tx, inbound)
+    member = membership.of(tx, who.person_id, forum.id) if who else None
+    if who is None or member is None or member.state != "active":
+        raise Rejected("5.7.1", _("Only members of {forum} can react.").format(forum=forum.title))
+    key = inbound.key[:64]
+    changed = posts.react(tx, target.post_id, who.person_id, key, inbound.author.channel, inbound.removed, now)
+    if changed is None:
+        return Duplicate(f"{forum.slug}/{target.seq}")
+    forums.changed(tx, forum.id, "reaction", target.post_id, now)
+    book.change(tx, desk, "reaction", changed, target.post_id, inbound.author.channel, now)
+    return Accepted(f"{forum.slug}/{target.seq}")
+
+
+def _target(tx: Connection, inbound: Edit | Retract | Reaction) -> tuple[Row[Any], Row[Any], identity.Known | None]:
+    forum = forums.find(tx, inbound.forum)
+    if forum is None:
+        raise Rejected("5.1.1", _("There is no forum “{slug}” here.").format(slug=inbound.forum))
+    forums.lock(tx, forum.id)
+    target = place.find(tx, forum.id, [inbound.target])
+    if target is None:
+        raise Rejected("5.5.0", _("There is no such post here."))
+    return forum, target, author.find(tx, inbound.author)
+
+
+def _may_change(
+    tx: Connection, forum: Row[Any], target: Row[Any], by: bridge.Author, who: identity.Known | None
+) -> None:
+    if who is not None and by.proof >= Proof.SESSION:
+        if target.person_id == who.person_id:
+            return
+        member = membership.of(tx, who.person_id, forum.id)
+        if member is not None and member.state == "active" and member.role in MODERATORS:
+            return
+    raise Rejected("5.7.1", _("Only its author and moderators can change a post."))
+
+
+# Held posts -----------------------------------------------------------------------------------------------------------
+def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
+    """Publish the held post H-xxxx; its FORUM/N. Raises NotFound."""
+    row = queue.find(tx, name)
+    if row is None:
+        raise NotFound(_("There is no held post {name}.").format(name=name))
+    forum = forums.by_id(tx, row.forum_id)
+    forums.lock(tx, forum.id)
+    names = [Ref(*each) for each in json.loads(row.refs)]
+    if place.find(tx, forum.id, names) is not None:  # the id was taken while this one waited
+        names = [Ref(bridge.MESSAGE_ID, f"<{row.content_hash[:40]}.{forum.slug}@{forum.mail_domain}>")]
+    queue.release(tx, row.post_id)
+    parents = tuple(Ref(*each) for each in json.loads(row.parents))
+    seq = accept.publish(tx, desk, forum, row.post_id, names, parents)
+    audit.record(tx, actor, "approve", name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")
+    return f"{forum.slug}/{seq}"
+
+
+def reject(tx: Connection, desk: Desk, name: str, actor: str, reason: str, now: int) -> None:
+    """Do not publish the held post H-xxxx; its author is told why, and its words are kept by nobody. Raises NotFound."""
+    row = queue.find(tx, name)
+    if row is None:
+        raise NotFound(_("There is no held post {name}.").format(name=name))
+    post = posts.get(tx, row.post_id)
+    queue.release(tx, row.post_id)
+    posts.update(tx, row.post_id, state="rejected")
+    if reason and post.address_id is not None and post.channel in desk.traits:
+        facts = {"reason": reason, "subject": post.subject}
+        letters.notice(
+            tx,
+            address_id=post.address_id,
+            channel=post.channel,
+            template="post-rejected",
+            data=facts,
+            forum_id=row.forum_id,
+            now=now,
+        )
+    audit.record(tx, actor, "reject", name, now, forum_id=row.forum_id, detail=reason)

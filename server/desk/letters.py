@@ -1,0 +1,128 @@
+"""Private words that come in: to an author behind their -via address, to the owners, to the operator; and sign-in links.
+
+Neither side's address is shown to the other. Only members reach an author, and their sender is told that it went to one person only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import zstandard
+from sqlalchemy import Connection, Row
+
+from server import tokens
+from server.bridge import MESSAGE_ID, Accepted, Letter, Result
+from server.delivery import letters
+from server.desk import Desk, author, forums
+from server.errors import Rejected
+from server.i18n import _
+from server.people import handles, identity, membership
+
+AUTHOR, OWNERS, OPERATOR = "author", "owners", "operator"
+LETTERS_AN_HOUR = 20
+HOUR_MS = 3_600_000
+
+
+def accept(tx: Connection, desk: Desk, inbound: Letter) -> Result:
+    """Book the letter. Raises Rejected when it cannot be brought to anybody; a machine's words to an author go nowhere (RFC 3834)."""
+    if inbound.automatic and inbound.to == AUTHOR:
+        return Accepted()
+    if inbound.to == OPERATOR:
+        return _to_operator(tx, desk, inbound)
+    forum = forums.find(tx, inbound.forum or "")
+    if forum is None:
+        raise Rejected("5.1.1", _("There is no such address here."))
+    if inbound.to == AUTHOR:
+        return _to_author(tx, desk, forum, inbound)
+    receivers = [(row.channel, row.address_id) for row in membership.owners(tx, forum.id) if row.channel in desk.traits]
+    if not receivers:
+        return _to_operator(tx, desk, inbound)
+    _book(tx, desk, inbound, forum, receivers, {"reply_address": inbound.author.address})
+    return Accepted()
+
+
+def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> Result:
+    now = desk.now()
+    grant = handles.redeem(tx, "via", inbound.token or "", now)
+    receiver = membership.by_id(tx, grant.thing_id) if grant else None
+    if receiver is None or receiver.forum_id != forum.id:
+        raise Rejected("5.1.1", _("There is no such address here (any more)."))
+    sender = author.find(tx, inbound.author)
+    mine = membership.of(tx, sender.person_id, forum.id) if sender else None
+    if sender is None or mine is None or mine.state != "active":
+        raise Rejected("5.7.1", _("Only members of {forum} can write to its authors.").format(forum=forum.title))
+    if letters.sent_by(tx, sender.person_id, now - HOUR_MS) >= LETTERS_AN_HOUR:
+        raise Rejected("5.7.1", _("These are many private letters in one hour: please write some of them later."))
+    channel = inbound.author.channel
+    address = identity.address_of(tx, receiver.person_id, channel)
+    known = identity.find(tx, channel, address) if address else None
+    if known is None:
+        raise Rejected("5.7.1", _("This author cannot be reached in private by this way: please answer in the forum."))
+    facts = {"person_id": sender.person_id, "membership_id": mine.id}
+    _book(tx, desk, inbound, forum, [(channel, known.address_id)], facts)
+    letters.notice(
+        tx,
+        address_id=sender.address_id,
+        channel=channel,
+        template="letter-sent",
+        data={
+            "name": known.name or _("the author"),
+            "subject": inbound.subject,
+            "in_reply_to": inbound.ref.name if inbound.ref and inbound.ref.space == MESSAGE_ID else None,
+        },
+        forum_id=forum.id,
+        now=now,
+    )
+    return Accepted()
+
+
+def _to_operator(tx: Connection, desk: Desk, inbound: Letter) -> Result:
+    """Always taken (RFC 5321 section 4.5.1); without an operator in the configuration it is kept."""
+    receivers = []
+    if desk.operator is not None:
+        channel, address = desk.operator
+        receivers = [(channel, identity.ensure(tx, channel, address, "", desk.now()).address_id)]
+    _book(tx, desk, inbound, None, receivers, {"reply_address": inbound.author.address})
+    return Accepted()
+
+
+def _book(
+    tx: Connection,
+    desk: Desk,
+    inbound: Letter,
+    forum: Row[Any] | None,
+    receivers: list[tuple[str, int]],
+    more: dict[str, Any],
+) -> None:
+    domain = forum.mail_domain if forum is not None else "localhost"
+    letters.letter(
+        tx,
+        to=inbound.to,
+        receivers=receivers,
+        data={
+            "name": author.shown_name(inbound.author),
+            "subject": inbound.subject,
+            "text": inbound.text,
+            "channel": inbound.author.channel,
+            "message_id": f"<{tokens.uuid7()}@{domain}>",
+            **more,
+        },
+        original=zstandard.compress(inbound.original) if inbound.original is not None else None,
+        forum_id=forum.id if forum is not None else None,
+        now=desk.now(),
+        person_id=more.get("person_id"),
+    )
+
+
+def sign_in_link(tx: Connection, desk: Desk, address: str, now: int) -> bool:
+    """Book a sign-in link; somebody new becomes a person by it. False if no channel knows such an address, which no page tells."""
+    for channel in desk.channels(takes_back=False):
+        normal = desk.claims[channel](address) if channel in desk.claims else None
+        if normal is not None:
+            known = identity.ensure(tx, channel, normal, "", now)
+            data = {"thing": known.person_id, "address_id": known.address_id}
+            letters.notice(
+                tx, address_id=known.address_id, channel=channel, template="sign-in", data=data, forum_id=None, now=now
+            )
+            return True
+    return False

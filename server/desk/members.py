@@ -1,0 +1,163 @@
+"""What members and strangers ask for: join, leave, confirm, help; and what comes back about them: bounces, complaints.
+
+A token acts for what it was printed on and proves only that; a claimed sender proves nothing, and gets a question first, once a day.
+Machines are never answered (RFC 3834), nor do they act.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from server import bridge
+from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Report, Result
+from server.delivery import letters
+from server.desk import Desk, author, change, forums, posts
+from server.errors import Rejected
+from server.i18n import _
+from server.moderation import audit, queue
+from server.people import handles, identity, membership
+
+ASK_EVERY_MS = 24 * 3_600_000
+
+
+def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
+    """A proved wish joins; an unproved one is answered with a question. Raises Rejected where one cannot just join."""
+    now = desk.now()
+    forum = _forum(tx, inbound.forum)
+    who = author.ensure(tx, inbound.author, now)
+    member = membership.of(tx, who.person_id, forum.id)
+    if member is not None and member.state == "banned":
+        raise Rejected("5.7.1", _("You cannot join {forum}. Its owners can tell you why.").format(forum=forum.title))
+    if forum.join_policy != "open" and (member is None or member.state != "active"):
+        raise Rejected("5.7.1", _("{forum} lets people in by invitation: ask its owners.").format(forum=forum.title))
+    if inbound.author.proof >= Proof.SESSION:
+        mailbox = author.mailbox(tx, desk, who.person_id) if inbound.author.channel == bridge.WEB else None
+        if member is not None and member.state == "active" and mailbox is None:
+            return Duplicate()
+        membership.join(tx, forum.id, who.person_id, mailbox, now, mode=inbound.mode or "each")
+        forums.changed(tx, forum.id, "member", who.person_id, now)
+        return Accepted(reply=_("You are a member of {forum} now.").format(forum=forum.title))
+    _ask(tx, desk, forum, inbound.author.channel, who, "confirm-join", {"mode": inbound.mode or "each"})
+    return Accepted(reply=_("Please answer the mail that we send you to confirm."))
+
+
+def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
+    """By token at once, for that mailbox; by a proved author at once, for the person; else a question first."""
+    now = desk.now()
+    if inbound.token is not None:
+        grant = handles.redeem(tx, "leave", inbound.token, now)
+        if grant is None:
+            raise Rejected("5.7.1", _("This link to leave is not valid (any more)."))
+        subscription = membership.subscription(tx, grant.thing_id)
+        membership.end_subscription(tx, subscription.id)
+        forums.changed(tx, subscription.forum_id, "member", subscription.person_id or 0, now)
+        return Accepted(reply=_("Done: nothing more is sent to this address."))
+    assert inbound.author is not None
+    forum = _forum(tx, inbound.forum)
+    who = author.find(tx, inbound.author)
+    member = membership.of(tx, who.person_id, forum.id) if who else None
+    if who is None or member is None or member.state != "active":
+        return Accepted(reply=_("This address is no member of {forum}.").format(forum=forum.title))
+    if inbound.author.proof >= Proof.SESSION:
+        membership.leave(tx, forum.id, who.person_id)
+        forums.changed(tx, forum.id, "member", who.person_id, now)
+        return Accepted(reply=_("You left {forum}.").format(forum=forum.title))
+    _ask(tx, desk, forum, inbound.author.channel, who, "confirm-leave", {})
+    return Accepted(reply=_("Please answer the mail that we send you to confirm."))
+
+
+def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
+    """A word with a token; everything else is answered with the help, once a day and address."""
+    if inbound.automatic:
+        return Accepted()
+    forum = _forum(tx, inbound.forum)
+    if inbound.verb == "confirm" and inbound.token:
+        return _confirm(tx, desk, forum, inbound.token)
+    who = author.ensure(tx, inbound.author, desk.now())
+    _tell(tx, desk, forum, inbound.author.channel, who.address_id, "help", once_a_day=True)
+    return Accepted()
+
+
+def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str) -> Result:
+    """What the question was about happens now: join, leave, or publish what waits and join."""
+    now = desk.now()
+    grant = handles.redeem(tx, "confirm", token, now)
+    if grant is None or grant.thing_id != forum.id:
+        raise Rejected("5.7.1", _("This confirmation is not valid any more: please ask again."))
+    handles.use(tx, grant.id, now)
+    facts = grant.data
+    address_id, channel = int(facts["address_id"]), str(facts["channel"])
+    person_id = identity.person_at(tx, address_id)
+    identity.verify(tx, address_id, now)
+    if facts["template"] == "confirm-leave":
+        membership.leave(tx, forum.id, person_id)
+        _tell(tx, desk, forum, channel, address_id, "left")
+    else:
+        before = membership.of(tx, person_id, forum.id)
+        if before is not None and before.state == "banned":
+            raise Rejected("5.7.1", _("You cannot join {forum}.").format(forum=forum.title))
+        membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
+        _tell(tx, desk, forum, channel, address_id, "welcome")
+        for row in queue.listing(tx, forum.id):
+            if posts.get(tx, row.post_id).person_id == person_id:
+                change.approve(tx, desk, row.name, f"person:{person_id}", now)
+    forums.changed(tx, forum.id, "member", person_id, now)
+    audit.record(tx, f"person:{person_id}", "confirm", str(facts["template"]), now, forum_id=forum.id)
+    return Accepted()
+
+
+def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:
+    """Record against the subscription that a mail to it did not arrive."""
+    subscription = _of_bounce_token(tx, desk, inbound.token)
+    membership.bounced(tx, subscription, inbound.permanent, inbound.status, inbound.diagnostic[:2_000], desk.now())
+    return Accepted()
+
+
+def report(tx: Connection, desk: Desk, inbound: Report) -> Result:
+    """A complaint is kept for the operator."""
+    subscription = _of_bounce_token(tx, desk, inbound.token)
+    audit.record(tx, "server", "complaint", f"subscription:{subscription}", desk.now(), detail=inbound.detail[:2_000])
+    return Accepted()
+
+
+def _of_bounce_token(tx: Connection, desk: Desk, token: str) -> int:
+    grant = handles.redeem(tx, "bounces", token, desk.now())
+    if grant is None:
+        raise Rejected("5.1.1", _("There is no such address here."))
+    return grant.thing_id
+
+
+def _forum(tx: Connection, slug: str) -> Row[Any]:
+    forum = forums.find(tx, slug)
+    if forum is None:
+        raise Rejected("5.1.1", _("There is no forum “{slug}” here.").format(slug=slug))
+    return forum
+
+
+def _ask(
+    tx: Connection, desk: Desk, forum: Row[Any], channel: str, who: identity.Known, template: str, more: dict[str, str]
+) -> None:
+    """Send the question, at most once a day, address and forum: a subscription bomb ends here."""
+    if letters.recent(tx, template, who.address_id, forum.id, desk.now() - ASK_EVERY_MS):
+        return
+    letters.notice(
+        tx,
+        address_id=who.address_id,
+        channel=channel,
+        template=template,
+        data={"address_id": who.address_id, "thing": forum.id, **more},
+        forum_id=forum.id,
+        now=desk.now(),
+    )
+
+
+def _tell(
+    tx: Connection, desk: Desk, forum: Row[Any], channel: str, address_id: int, template: str, once_a_day: bool = False
+) -> None:
+    if once_a_day and letters.recent(tx, template, address_id, forum.id, desk.now() - ASK_EVERY_MS):
+        return
+    letters.notice(
+        tx, address_id=address_id, channel=channel, template=template, data={}, forum_id=forum.id, now=desk.now()
+    )

@@ -1,0 +1,190 @@
+"""Rows of posts and what belongs to them. The only writer of posts, bodies, revisions, originals, attachments, blobs, reactions.
+
+No rules of who may do what: the callers (`accept`, `change`) decided that already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from server.content.derive import Derived
+from server.desk.prepare import StoredFile
+from server.store.schema import attachments, blobs, bodies, originals, posts, reactions, revisions
+from server.store.upsert import insert_id, insert_new
+
+
+def add(tx: Connection, **values: Any) -> int:
+    """A new post; its id. `origin` is its own id unless given."""
+    post_id = insert_id(tx, posts, **values)
+    if values.get("origin") is None:
+        tx.execute(posts.update().where(posts.c.id == post_id).values(origin=post_id))
+    return post_id
+
+
+def set_body(tx: Connection, post_id: int, derived: Derived, pieces: list[dict[str, str]] | None = None) -> None:
+    """The derived texts of a post, in place of what was there."""
+    values = {
+        "text": derived.text,
+        "html": derived.html,
+        "fresh_text": derived.fresh_text,
+        "fresh_html": derived.fresh_html,
+        "pieces": json.dumps(pieces) if pieces is not None else None,
+    }
+    changed = tx.execute(bodies.update().where(bodies.c.post_id == post_id).values(**values))
+    if not changed.rowcount:
+        tx.execute(bodies.insert().values(post_id=post_id, **values))
+
+
+def body(tx: Connection, post_id: int) -> Row[Any]:
+    return tx.execute(sa.select(bodies).where(bodies.c.post_id == post_id)).one()
+
+
+def add_original(tx: Connection, post_id: int, channel: str, compressed: bytes) -> None:
+    """The bytes as received, as the next part of the post."""
+    part = tx.scalar(sa.select(sa.func.count()).select_from(originals).where(originals.c.post_id == post_id)) or 0
+    tx.execute(originals.insert().values(post_id=post_id, part=part, channel=channel, bytes=compressed))
+
+
+def add_files(tx: Connection, post_id: int, files: Sequence[StoredFile], now: int) -> None:
+    """Attach stored files after those that the post has."""
+    if not files:
+        return
+    count = sa.select(sa.func.count()).select_from(attachments).where(attachments.c.post_id == post_id)
+    first = tx.scalar(count) or 0
+    for position, file in enumerate(files, first):
+        insert_new(tx, blobs, {"hash": file.hash, "size": file.size, "created_at": now}, ["hash"])
+        tx.execute(
+            attachments.insert().values(
+                post_id=post_id,
+                position=position,
+                blob_hash=file.hash,
+                filename=file.filename,
+                media_type=file.media_type,
+                size=file.size,
+                content_id=file.content_id,
+                inline=file.inline,
+            )
+        )
+
+
+def get(tx: Connection, post_id: int) -> Row[Any]:
+    return tx.execute(sa.select(posts).where(posts.c.id == post_id)).one()
+
+
+def update(tx: Connection, post_id: int, **values: Any) -> None:
+    tx.execute(posts.update().where(posts.c.id == post_id).values(**values))
+
+
+def add_revision(tx: Connection, post_id: int, text_before: str, now: int) -> int:
+    """Keep what the text was; the id of the revision. Raises the post's revision number."""
+    number = tx.execute(
+        posts.update()
+        .where(posts.c.id == post_id)
+        .values(revision=posts.c.revision + 1, edited_at=now)
+        .returning(posts.c.revision)
+    ).scalar_one()
+    return insert_id(tx, revisions, post_id=post_id, number=number, text=text_before, at=now)
+
+
+def empty(tx: Connection, post_id: int, now: int) -> None:
+    """Take every copy of the words away: body, earlier revisions, received bytes, files (DESIGN section 7)."""
+    update(tx, post_id, state="retracted", retracted_at=now, subject="")
+    set_body(tx, post_id, Derived("", "", "", ""))
+    for table in (revisions, originals, attachments):
+        tx.execute(table.delete().where(table.c.post_id == post_id))
+
+
+def react(tx: Connection, post_id: int, person_id: int, key: str, channel: str, removed: bool, now: int) -> int | None:
+    """Set or take away a sign; the id of the reaction if anything changed."""
+    row = tx.execute(
+        sa.select(reactions).where(
+            reactions.c.post_id == post_id, reactions.c.person_id == person_id, reactions.c.key == key
+        )
+    ).first()
+    if row is None:
+        if removed:
+            return None
+        return insert_id(tx, reactions, post_id=post_id, person_id=person_id, key=key, channel=channel, at=now)
+    if (row.removed_at is not None) == removed:
+        return None
+    tx.execute(
+        reactions.update()
+        .where(reactions.c.id == row.id)
+        .values(removed_at=now if removed else None, channel=channel, at=now)
+    )
+    return int(row.id)
+
+
+# The tree, for `place` ----------------------------------------------------------------------------------------------
+def parent_of(tx: Connection, post_id: int) -> int | None:
+    return tx.scalar(sa.select(posts.c.parent_id).where(posts.c.id == post_id))
+
+
+def thread_of(tx: Connection, post_id: int) -> int | None:
+    return tx.scalar(sa.select(posts.c.thread_id).where(posts.c.id == post_id))
+
+
+def is_root(tx: Connection, post_id: int) -> bool:
+    """Whether the post names no parent at all."""
+    row = tx.execute(sa.select(posts.c.parent_id, posts.c.parent_ref_id).where(posts.c.id == post_id)).one()
+    return row.parent_id is None and row.parent_ref_id is None
+
+
+def children_of_refs(tx: Connection, ref_ids: Sequence[int], thread_id: int) -> list[int]:
+    """Posts of the thread that named one of these refs as their nearest parent."""
+    if not ref_ids:
+        return []
+    found = sa.select(posts.c.id).where(posts.c.parent_ref_id.in_(ref_ids), posts.c.thread_id == thread_id)
+    return list(tx.scalars(found))
+
+
+def set_parent(tx: Connection, children: Sequence[int], parent_id: int) -> None:
+    if children:
+        tx.execute(posts.update().where(posts.c.id.in_(children)).values(parent_id=parent_id))
+
+
+def move(tx: Connection, family: int, into: int) -> None:
+    """All posts of one thread belong to another one now."""
+    tx.execute(posts.update().where(posts.c.thread_id == family).values(thread_id=into))
+
+
+def latest_of_thread(tx: Connection, thread_id: int) -> Row[Any] | None:
+    """The newest numbered post of a thread."""
+    return tx.execute(
+        sa.select(posts)
+        .where(posts.c.thread_id == thread_id, posts.c.seq.is_not(None))
+        .order_by(posts.c.seq.desc())
+        .limit(1)
+    ).first()
+
+
+def latest_lonely(tx: Connection, forum_id: int) -> Row[Any] | None:
+    """The newest post of a forum if it opened a thread and nothing answers it yet."""
+    row = tx.execute(
+        sa.select(posts)
+        .where(posts.c.forum_id == forum_id, posts.c.seq.is_not(None))
+        .order_by(posts.c.seq.desc())
+        .limit(1)
+    ).first()
+    return row if row is not None and row.parent_id is None and row.parent_ref_id is None else None
+
+
+def same_in_other_forum(tx: Connection, message_id: str, address_id: int | None, person_id: int | None) -> int | None:
+    """The origin of the same author's post with this Message-ID in another forum, if there is one."""
+    return tx.scalar(
+        sa.select(posts.c.origin)
+        .where(
+            posts.c.message_id == message_id,
+            posts.c.state == "published",
+            sa.or_(
+                sa.and_(posts.c.address_id.is_not(None), posts.c.address_id == address_id),
+                sa.and_(posts.c.person_id.is_not(None), posts.c.person_id == person_id),
+            ),
+        )
+        .limit(1)
+    )

@@ -1,0 +1,203 @@
+"""The server as its doors see it: one object for the web and the commands, and for each bridge the House of the port.
+
+Turns what came in into one unit of work at the desk; derives content off the event loop before it. No rules here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from server import bridge, metrics
+from server.bridge import Author, Forum, Health, Inbound, Ref, Result, Rows
+from server.config import Config
+from server.content.attachments import Blobs
+from server.delivery import outbox
+from server.desk import Desk, accept, author, book, change, forums, letters, members, place, policy
+from server.desk.prepare import Prepared, prepare
+from server.errors import Deferred, JuntoError, Rejected, StoreUnavailable
+from server.people import handles, identity, membership
+from server.store.db import Store
+from server.store.rows import BridgeRows
+
+T = TypeVar("T")
+
+
+class Household:
+    """Everything of one running server that its doors share."""
+
+    def __init__(self, config: Config, store: Store, desk: Desk, blobs: Blobs) -> None:
+        self.config, self.store, self.desk, self.blobs = config, store, desk, blobs
+        self.secret = desk.secret
+        self.bridges: dict[str, bridge.Bridge] = {}
+        self.on_nudge: dict[str, Callable[[], None]] = {}
+        self._reported: dict[str, Health] = {}
+
+    def now(self) -> int:
+        return self.desk.now()
+
+    async def accept(self, inbound: Inbound) -> Result:
+        """The one door in: returns after the commit. Raises Rejected (permanent) or Deferred (come again)."""
+        channel = _channel(inbound)
+        try:
+            result = await self._accept(inbound)
+        except Rejected:
+            metrics.ACCEPTED.labels(channel, "refused").inc()
+            raise
+        except Deferred:
+            metrics.ACCEPTED.labels(channel, "deferred").inc()
+            raise
+        if isinstance(result, bridge.Duplicate):
+            metrics.ACCEPTED.labels(channel, "duplicate").inc()
+        return result
+
+    async def _accept(self, inbound: Inbound) -> Result:
+        write, desk = self.store.write, self.desk
+        match inbound:
+            case bridge.NewPost():
+                return await write(accept.new_post, desk, await self._prepared(inbound))
+            case bridge.Edit():
+                return await write(change.edit, desk, await self._prepared(inbound))
+            case bridge.Retract():
+                return await write(change.retract, desk, inbound)
+            case bridge.Reaction():
+                return await write(change.react, desk, inbound)
+            case bridge.Join():
+                return await write(members.join, desk, inbound)
+            case bridge.Leave():
+                return await write(members.leave, desk, inbound)
+            case bridge.Bounce():
+                return await write(members.bounce, desk, inbound)
+            case bridge.Report():
+                return await write(members.report, desk, inbound)
+            case bridge.Letter():
+                return await write(letters.accept, desk, inbound)
+            case bridge.Act():
+                return await write(members.act, desk, inbound)
+
+    async def _prepared(self, inbound: bridge.NewPost | bridge.Edit) -> Prepared:
+        try:
+            return await asyncio.to_thread(prepare, inbound, self.blobs)
+        except OSError as error:
+            raise StoreUnavailable("our disk does not take files now, please try again later") from error
+
+    def report(self, part: str, ok: bool, detail: str = "") -> None:
+        """A part tells how its far side is."""
+        self._reported[part] = Health(ok, detail)
+        metrics.PART_UP.labels(part).set(1 if ok else 0)
+
+    async def health(self) -> dict[str, Health]:
+        """Each part's state: "database", "disk", and whatever the bridges reported."""
+        parts = dict(self._reported)
+        try:
+            await self.store.read(lambda tx: tx.execute(sa.text("SELECT 1")).scalar())
+            parts["database"] = Health(True)
+        except JuntoError as error:
+            parts["database"] = Health(False, str(error))
+        parts["disk"] = await asyncio.to_thread(self._disk)
+        return parts
+
+    def _disk(self) -> Health:
+        try:
+            probe = self.config.data_dir / ".writable"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            return Health(False, f"{self.config.data_dir} cannot be written: {error.strerror}")
+        return Health(True)
+
+    def for_bridge(self, name: str) -> BridgeHouse:
+        return BridgeHouse(self, name)
+
+
+def _channel(inbound: Inbound) -> str:
+    by = getattr(inbound, "author", None)
+    return by.channel if by is not None else "token"
+
+
+class BridgeHouse:
+    """bridge.House for the bridge of one name."""
+
+    def __init__(self, household: Household, name: str) -> None:
+        self._home, self._name = household, name
+        self.root = str(household.config.root)
+        self.data_dir = str(household.config.data_dir)
+        self.base_url = household.desk.base_url
+
+    async def accept(self, inbound: Inbound) -> Result:
+        return await self._home.accept(inbound)
+
+    async def knows(self, slug: str) -> Forum | None:
+        def work(tx: Connection) -> Forum | None:
+            row = forums.find(tx, slug)
+            return forums.view(row, self.base_url) if row is not None else None
+
+        return await self._home.store.read(work)
+
+    async def may_post(self, forum: str, author_: Author) -> str | None:
+        def work(tx: Connection) -> str | None:
+            row = forums.find(tx, forum)
+            if row is None:
+                return "there is no such forum"
+            known = author.find(tx, author_)
+            member = membership.of(tx, known.person_id, row.id) if known else None
+            decision = policy.decide(policy.facts(row, author_.proof, member))
+            return None if isinstance(decision, policy.Publish) else decision.reason
+
+        return await self._home.store.read(work)
+
+    async def forum_of(self, address: str) -> Forum | None:
+        def work(tx: Connection) -> Forum | None:
+            forum_id = membership.room_forum(tx, self._name, address)
+            return forums.view(forums.by_id(tx, forum_id), self.base_url) if forum_id is not None else None
+
+        return await self._home.store.read(work)
+
+    async def attach(self, forum: str, address: str) -> None:
+        def work(tx: Connection) -> None:
+            now = self._home.now()
+            row = forums.get(tx, forum)
+            forums.lock(tx, row.id)
+            if membership.room_forum(tx, self._name, address) == row.id:
+                return
+            subscription = membership.attach_room(tx, row.id, identity.ensure_room(tx, self._name, address, now), now)
+            book.missed(tx, self._home.desk, row, subscription, now)
+
+        await self._home.store.write(work)
+
+    async def known(self, forum: str, ref: Ref) -> bool:
+        def work(tx: Connection) -> bool:
+            row = forums.find(tx, forum)
+            return row is not None and place.find(tx, row.id, [ref]) is not None
+
+        return await self._home.store.read(work)
+
+    async def redeem(self, kind: str, token: str) -> int | None:
+        def work(tx: Connection) -> int | None:
+            grant = handles.redeem(tx, kind, token, self._home.now())
+            return grant.thing_id if grant is not None else None
+
+        return await self._home.store.read(work)
+
+    async def write(self, work: Callable[[Rows], T]) -> T:
+        return await self._home.store.write(lambda tx: work(BridgeRows(tx, self._name, self._home.now())))
+
+    async def blob(self, hash: str) -> bytes:
+        return await asyncio.to_thread(self._home.blobs.get, hash)
+
+    def url(self, path: str) -> str:
+        return self.base_url + path
+
+    def nudge(self) -> None:
+        task = asyncio.ensure_future(self._home.store.write(outbox.hurry, self._name, self._home.now()))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        wake = self._home.on_nudge.get(self._name)
+        if wake is not None:
+            wake()
+
+    def report(self, ok: bool, detail: str = "") -> None:
+        self._home.report(self._name, ok, detail)

@@ -1,0 +1,79 @@
+"""Posts that wait for a decision, named H-xxxx until they have a number. The only writer of `held`.
+
+A held post claims no Ref (else a forgery could keep the real mail out): the names that it wants are kept here until it is published.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from server.store.schema import forums, held, posts
+from server.store.upsert import insert_new
+
+LETTERS = 4
+
+
+def same(tx: Connection, forum_id: int, author: str, content_hash: str) -> str | None:
+    """The name of the held post with that author (channel:address) and content, if it waits already."""
+    mine = (held.c.forum_id == forum_id) & (held.c.author == author) & (held.c.content_hash == content_hash)
+    return tx.execute(select(held.c.name).where(mine)).scalar()
+
+
+def hold(
+    tx: Connection,
+    post_id: int,
+    forum_id: int,
+    author: str,
+    content_hash: str,
+    reason: str,
+    refs: Sequence[Sequence[str | int]],
+    parents: Sequence[Sequence[str | int]],
+) -> str:
+    """Put the post in the queue; its name. One with the same author and content that waits already keeps its place and name.
+
+    `refs` and `parents` are (space, name, part): what it is called and what it answers once it is published.
+    """
+    row = {"post_id": post_id, "forum_id": forum_id, "author": author, "content_hash": content_hash, "reason": reason}
+    row |= {"refs": json.dumps([list(ref) for ref in refs]), "parents": json.dumps([list(ref) for ref in parents])}
+    while (name := same(tx, forum_id, author, content_hash)) is None:
+        insert_new(tx, held, row | {"name": _name(tx)}, ["forum_id", "author", "content_hash"])
+    return name
+
+
+def _name(tx: Connection) -> str:
+    while True:
+        name = "H-" + base64.b32encode(secrets.token_bytes(5)).decode().lower()[:LETTERS]
+        if find(tx, name) is None:
+            return name
+
+
+def find(tx: Connection, name: str) -> Row[Any] | None:
+    """The held post of that name; case is ignored."""
+    return tx.execute(select(held).where(held.c.name == "H-" + name.strip()[2:].lower())).first()
+
+
+def of_post(tx: Connection, post_id: int) -> Row[Any] | None:
+    """The row of the post, if it waits."""
+    return tx.execute(select(held).where(held.c.post_id == post_id)).first()
+
+
+def release(tx: Connection, post_id: int) -> None:
+    """It was decided: the post waits no longer."""
+    tx.execute(delete(held).where(held.c.post_id == post_id))
+
+
+def listing(tx: Connection, forum_id: int | None) -> list[Row[Any]]:
+    """What waits in a forum (None: in all), oldest first, with the forum's slug, `subject`, `author_name` and `arrived_at`."""
+    query = (
+        select(held, forums.c.slug, posts.c.subject, posts.c.author_name, posts.c.arrived_at)
+        .join_from(held, posts)
+        .join(forums, forums.c.id == held.c.forum_id)
+        .order_by(held.c.post_id)
+    )
+    return list(tx.execute(query if forum_id is None else query.where(held.c.forum_id == forum_id)))

@@ -1,0 +1,134 @@
+"""Who somebody is: people, and the addresses by which they are reached. The only writer of `people` and `addresses`.
+
+An address belongs to one person or is a room. A bridge hands addresses over normalised; nothing here knows their form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+
+from server import limits, tokens
+from server.errors import NotFound, Rejected
+from server.i18n import _
+from server.store.schema import addresses, people
+from server.store.upsert import insert_id, insert_new
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A person as one of their addresses leads to them. `key` may be shown anywhere, the address nowhere."""
+
+    person_id: int
+    address_id: int
+    key: str
+    name: str
+
+
+_FIND = (
+    select(people.c.id.label("person_id"), addresses.c.id.label("address_id"), people.c.key, people.c.name)
+    .join_from(addresses, people, addresses.c.person_id == people.c.id)
+    .where(addresses.c.channel == bindparam("by"), addresses.c.address == bindparam("at"))
+)
+_PERSON = select(people).where(people.c.id == bindparam("person"))
+_UNIQUE = ["channel", "address"]
+LOOKUP = 500  # people asked for in one statement: both engines limit the number of parameters
+
+
+def find(tx: Connection, channel: str, address: str) -> Known | None:
+    """The person with that address, if there is one."""
+    row = tx.execute(_FIND, {"by": channel, "at": address}).first()
+    return Known(row.person_id, row.address_id, row.key, row.name) if row is not None else None
+
+
+def ensure(tx: Connection, channel: str, address: str, name: str, now: int, verified: bool = False) -> Known:
+    """The person with that address, made if there is none. A name fills an empty one and never replaces one.
+
+    Raises Rejected if the address is a room's.
+    """
+    name = name.strip()[: limits.NAME_CHARS]
+    known = find(tx, channel, address)
+    if known is None:
+        known = _make(tx, channel, address, name, now)
+    if name and not known.name:
+        tx.execute(update(people).where(people.c.id == known.person_id, people.c.name == "").values(name=name))
+        known = Known(known.person_id, known.address_id, known.key, name)
+    if verified:
+        verify(tx, known.address_id, now)
+    return known
+
+
+def _make(tx: Connection, channel: str, address: str, name: str, now: int) -> Known:
+    key = tokens.author_key()
+    person_id = insert_id(tx, people, key=key, name=name, created_at=now)
+    row = {"channel": channel, "address": address, "person_id": person_id, "created_at": now}
+    if not insert_new(tx, addresses, row, _UNIQUE):  # another process was faster, or it is a room
+        tx.execute(delete(people).where(people.c.id == person_id))
+    known = find(tx, channel, address)
+    if known is None:
+        raise Rejected("5.1.0", _("This address is a room's, not a person's."))
+    return known
+
+
+def ensure_room(tx: Connection, channel: str, address: str, now: int) -> int:
+    """The id of a room's address, made if it is new. Raises Rejected if the address is a person's."""
+    insert_new(tx, addresses, {"channel": channel, "address": address, "created_at": now}, _UNIQUE)
+    row = tx.execute(
+        select(addresses.c.id, addresses.c.person_id).where(
+            addresses.c.channel == channel, addresses.c.address == address
+        )
+    ).one()
+    if row.person_id is not None:
+        raise Rejected("5.1.0", _("This address is a person's, not a room's."))
+    return int(row.id)
+
+
+def person(tx: Connection, person_id: int) -> Row[Any]:
+    """The person's row. Raises NotFound."""
+    row = tx.execute(_PERSON, {"person": person_id}).first()
+    if row is None:
+        raise NotFound(_("There is no such person."))
+    return row
+
+
+def person_at(tx: Connection, address_id: int) -> int:
+    """The id of the person whose address this is. Raises NotFound for a room's."""
+    person_id = tx.execute(select(addresses.c.person_id).where(addresses.c.id == address_id)).scalar()
+    if person_id is None:
+        raise NotFound(_("There is nobody at this address."))
+    return int(person_id)
+
+
+def address_of(tx: Connection, person_id: int, channel: str) -> str | None:
+    """The person's address on a channel: the one verified first, else the oldest."""
+    a = addresses.c
+    query = (
+        select(a.address)
+        .where(a.person_id == person_id, a.channel == channel)
+        .order_by(a.verified_at.is_(None), a.verified_at, a.id)
+        .limit(1)
+    )
+    return tx.execute(query).scalar()
+
+
+def addresses_of(tx: Connection, person_ids: Sequence[int]) -> list[Row[Any]]:
+    """Every address of these people, oldest first. For operators only: addresses are private."""
+    found: list[Row[Any]] = []
+    for start in range(0, len(person_ids), LOOKUP):
+        some = addresses.c.person_id.in_(person_ids[start : start + LOOKUP])
+        found += tx.execute(select(addresses).where(some).order_by(addresses.c.id))
+    return found
+
+
+def verify(tx: Connection, address_id: int, now: int) -> None:
+    """Note that the address was shown to be its person's; the first time counts."""
+    unverified = (addresses.c.id == address_id) & addresses.c.verified_at.is_(None)
+    tx.execute(update(addresses).where(unverified).values(verified_at=now))
+
+
+def rename(tx: Connection, person_id: int, name: str) -> None:
+    """Replace the person's name, as they or an operator ask."""
+    tx.execute(update(people).where(people.c.id == person_id).values(name=name.strip()[: limits.NAME_CHARS]))

@@ -1,0 +1,35 @@
+"""Asking somebody to join: a notice whose answer is their consent. Writes nothing by itself; its rows are membership's and letters'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from server import clock
+from server.delivery import letters
+from server.people import membership
+from server.people.identity import Known
+
+ASK_EVERY_MS = clock.DAY
+TEMPLATE = "invite"
+
+
+def invite(
+    tx: Connection, forum: Row[Any], who: Known, channel: str, now: int, mode: str = "each", role: str = "member"
+) -> bool:
+    """Book an invitation to the address of `who`; False for somebody who is a member, banned, or was asked within a day.
+
+    `forum` is a row of `desk.forums.find`.
+    """
+    member = membership.of(tx, who.person_id, forum.id)
+    if member is not None and member.state in ("active", "banned"):
+        return False
+    membership.invited(tx, forum.id, who.person_id, role, now)
+    if letters.recent(tx, TEMPLATE, who.address_id, forum.id, now - ASK_EVERY_MS):
+        return False
+    data = {"address_id": who.address_id, "thing": forum.id, "mode": mode, "name": forum.community_name}
+    letters.notice(
+        tx, address_id=who.address_id, channel=channel, template=TEMPLATE, data=data, forum_id=forum.id, now=now
+    )
+    return True

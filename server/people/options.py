@@ -1,0 +1,57 @@
+"""What may be set of a member, by the names that people set it with. Pure.
+
+Some of it belongs to the person, some to the membership, some to the subscription of one mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from server.desk.options import one_of, yes_or_no
+from server.errors import CommandError
+from server.i18n import _
+from server.people.membership import ROLES
+
+MODES = ("each", "topics", "mentions", "daily", "weekly", "none")
+read_mode = one_of(*MODES)
+read_role = one_of(*ROLES)
+_read_conversations = one_of("each", "digest", "none")
+_read_state = one_of("active", "banned")
+KEYS = ("name", "role", "delivery", "conversations", "own_posts", "may_post", "hide_address", "state")
+
+
+@dataclass
+class Wanted:
+    """What is to be set, by the table that it stands in."""
+
+    name: str | None = None
+    membership: dict[str, Any] = field(default_factory=dict)
+    subscription: dict[str, Any] = field(default_factory=dict)
+
+
+def read(options: Mapping[str, str]) -> Wanted:
+    """The values that the texts mean. Raises CommandError for an unknown key or a bad value."""
+    wanted = Wanted()
+    for key, text in options.items():
+        match key:
+            case "name":
+                wanted.name = text
+            case "role":
+                wanted.membership["role"] = read_role(key, text)
+            case "state":
+                wanted.membership["state"] = _read_state(key, text)
+            case "may_post" | "hide_address":
+                wanted.membership[key] = yes_or_no(key, text)
+            case "delivery":
+                wanted.subscription["mode"] = read_mode(key, text)
+            case "conversations":
+                wanted.subscription["conversations"] = _read_conversations(key, text)
+            case "own_posts":
+                wanted.subscription["own_posts"] = yes_or_no(key, text)
+            case _:
+                raise CommandError(
+                    _("There is no option {names}; there are: {known}.").format(names=key, known=", ".join(KEYS))
+                )
+    return wanted

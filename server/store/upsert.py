@@ -1,0 +1,50 @@
+"""The one statement that the two engines spell by a dialect of their own: INSERT … ON CONFLICT. No rules, no tables of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+COUNTED = {"preserve_rowcount": True}  # else the number of inserted rows is lost where the driver answers with columns
+
+
+def _insert(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return postgresql.insert(table) if tx.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def insert_new(tx: Connection, table: Table, values: Mapping[str, Any], unique: Sequence[str]) -> bool:
+    """Insert a row unless one with the same `unique` columns is there; True if it was inserted."""
+    statement = _insert(tx, table).values(**values).on_conflict_do_nothing(index_elements=list(unique))
+    return tx.execute(statement, execution_options=COUNTED).rowcount == 1
+
+
+def insert_many_new(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Sequence[str]) -> None:
+    """Insert those rows whose `unique` columns are not there yet."""
+    if rows:
+        statement = _insert(tx, table).on_conflict_do_nothing(index_elements=list(unique))
+        tx.execute(statement, [dict(row) for row in rows])
+
+
+def insert_or_set(
+    tx: Connection, table: Table, values: Mapping[str, Any], unique: Sequence[str], changed: Sequence[str]
+) -> None:
+    """Insert a row; where one with the same `unique` columns is there, set its `changed` columns to the new values."""
+    statement = _insert(tx, table).values(**values)
+    new = {name: statement.excluded[name] for name in changed}
+    tx.execute(statement.on_conflict_do_update(index_elements=list(unique), set_=new))
+
+
+def insert_from(tx: Connection, table: Table, source: Select[Any], unique: Sequence[str]) -> int:
+    """INSERT … SELECT of the columns that `source` names, but for rows that are there already; how many were inserted."""
+    columns = [column.name for column in source.selected_columns]
+    statement = _insert(tx, table).from_select(columns, source, include_defaults=False)
+    new = statement.on_conflict_do_nothing(index_elements=list(unique))
+    return tx.execute(new, execution_options=COUNTED).rowcount
+
+
+def insert_id(tx: Connection, table: Table, **values: Any) -> int:
+    """Insert one row; its id."""
+    return int(tx.execute(table.insert().values(**values).returning(table.c.id)).scalar_one())

@@ -1,0 +1,1 @@
+"""What was written, made fit to show."""

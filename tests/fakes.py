@@ -1,0 +1,145 @@
+"""A house that remembers, for the tests of a bridge alone: rows in a dict, what was accepted in a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from server.bridge import Accepted, Author, Community, Forum, Inbound, Kept, Ref, Result
+from server.errors import NotFound
+
+T = TypeVar("T")
+
+
+def forum(slug: str = "tides", **changes: object) -> Forum:
+    """A forum with plain values."""
+    values: dict[str, object] = {
+        "id": 1,
+        "slug": slug,
+        "title": "Tide pools",
+        "mail_domain": "lists.test",
+        "community": Community("shore", "Shore watchers", "https://talk.test/c/shore"),
+        "visibility": "public",
+        "join_policy": "open",
+        "post_policy": "members",
+        "reply_to": "list",
+        "room_messages": "conversation",
+        "federate": True,
+        "settle_ms": 0,
+        "max_size": 25 * 1024 * 1024,
+        "state": "open",
+        "subject_prefix": "",
+        "url": f"https://talk.test/f/{slug}",
+    }
+    return Forum(**(values | changes))  # type: ignore[arg-type]
+
+
+class RecordingRows:
+    """Rows in memory; a transaction is undone when the work raises."""
+
+    def __init__(self) -> None:
+        self.inbox: dict[str, tuple[int, bytes, str, int]] = {}
+        self.facts: dict[tuple[str, str], str] = {}
+        self._by_id: dict[int, str] = {}
+
+    def keep(self, name: str, data: bytes) -> bool:
+        if name in self.inbox:
+            return False
+        row = len(self.inbox) + 1
+        self.inbox[name] = (row, data, "new", 0)
+        self._by_id[row] = name
+        return True
+
+    def take(self, limit: int) -> list[Kept]:
+        new = [Kept(i, n, d, a) for n, (i, d, s, a) in self.inbox.items() if s == "new"]
+        return sorted(new, key=lambda kept: kept.id)[:limit]
+
+    def _set(self, row: int, state: str, more: int = 0) -> None:
+        name = self._by_id[row]
+        number, data, _, attempts = self.inbox[name]
+        self.inbox[name] = (number, data, state, attempts + more)
+
+    def done(self, row: int) -> None:
+        self._set(row, "done")
+
+    def again(self, row: int, error: str) -> None:
+        self._set(row, "new", 1)
+
+    def quarantine(self, row: int, error: str) -> None:
+        self._set(row, "quarantined", 1)
+
+    def get(self, kind: str, key: str) -> str | None:
+        return self.facts.get((kind, key))
+
+    def put(self, kind: str, key: str, value: str) -> None:
+        self.facts[kind, key] = value
+
+    def drop(self, kind: str, key: str) -> None:
+        self.facts.pop((kind, key), None)
+
+    def scan(self, kind: str) -> dict[str, str]:
+        return {key: value for (of, key), value in self.facts.items() if of == kind}
+
+
+class RecordingHouse:
+    """Accepts everything unless `answer` (a result or an error) says otherwise, and remembers it in `accepted`."""
+
+    def __init__(self, *forums: Forum, data_dir: str = ".", base_url: str = "https://talk.test") -> None:
+        self.forums = {f.slug: f for f in forums or (forum(),)}
+        self.accepted: list[Inbound] = []
+        self.answer: Callable[[Inbound], Result] = lambda inbound: Accepted()
+        self.rows = RecordingRows()
+        self.blobs: dict[str, bytes] = {}
+        self.rooms: dict[str, str] = {}
+        self.refs: set[Ref] = set()
+        self.health: tuple[bool, str] | None = None
+        self.nudges = 0
+        self.root = self.data_dir = data_dir
+        self.base_url = base_url
+
+    async def accept(self, inbound: Inbound) -> Result:
+        result = self.answer(inbound)
+        self.accepted.append(inbound)
+        return result
+
+    async def knows(self, slug: str) -> Forum | None:
+        return self.forums.get(slug)
+
+    async def may_post(self, forum: str, author: Author) -> str | None:
+        return None
+
+    async def forum_of(self, address: str) -> Forum | None:
+        slug = self.rooms.get(address)
+        return self.forums[slug] if slug else None
+
+    async def attach(self, forum: str, address: str) -> None:
+        self.rooms[address] = forum
+
+    async def known(self, forum: str, ref: Ref) -> bool:
+        return ref in self.refs
+
+    async def redeem(self, kind: str, token: str) -> int | None:
+        return None
+
+    async def write(self, work: Callable[[RecordingRows], T]) -> T:
+        inbox, facts, by_id = dict(self.rows.inbox), dict(self.rows.facts), dict(self.rows._by_id)
+        try:
+            return work(self.rows)
+        except BaseException:
+            self.rows.inbox, self.rows.facts, self.rows._by_id = inbox, facts, by_id
+            raise
+
+    async def blob(self, hash: str) -> bytes:
+        try:
+            return self.blobs[hash]
+        except KeyError:
+            raise NotFound("no such file") from None
+
+    def url(self, path: str) -> str:
+        return self.base_url + path
+
+    def nudge(self) -> None:
+        self.nudges += 1
+
+    def report(self, ok: bool, detail: str = "") -> None:
+        self.health = (ok, detail)

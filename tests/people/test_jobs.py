@@ -1,0 +1,112 @@
+"""Leases, processes, and the rows of bridges."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from server import jobs
+from server.store.db import Store
+from server.store.rows import BridgeRows
+from tests.people.conftest import NOW
+
+
+def test_a_lease_has_one_holder_until_it_ends(store: Store) -> None:
+    assert store.write_now(jobs.acquire, "sync", "a", NOW, 1_000)
+    assert store.write_now(jobs.acquire, "sync", "a", NOW, 1_000)
+    assert not store.write_now(jobs.acquire, "sync", "b", NOW + 999, 1_000)
+    assert store.write_now(jobs.renew, "sync", "a", NOW + 500, 1_000)
+    assert not store.write_now(jobs.acquire, "sync", "b", NOW + 1_499, 1_000)
+    assert store.write_now(jobs.acquire, "sync", "b", NOW + 1_500, 1_000)
+    assert not store.write_now(jobs.renew, "sync", "a", NOW + 1_500, 1_000)
+
+
+def test_only_its_holder_gives_a_lease_back(store: Store) -> None:
+    store.write_now(jobs.acquire, "sync", "a", NOW, 1_000)
+    store.write_now(jobs.release, "sync", "b")
+    assert not store.write_now(jobs.acquire, "sync", "b", NOW, 1_000)
+    store.write_now(jobs.release, "sync", "a")
+    assert store.write_now(jobs.acquire, "sync", "b", NOW, 1_000)
+
+
+def _ended_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_who_does_not_run_any_more_is_dead(store: Store) -> None:
+    store.write_now(jobs.register, "gone", "here", _ended_pid(), NOW)
+    store.write_now(jobs.register, "alive", "here", os.getpid(), NOW)
+    store.write_now(jobs.register, "far", "there", 1, NOW)
+    assert store.read_now(jobs.dead_holders, "here", NOW) == ["gone"]
+
+
+def test_who_fell_silent_is_dead_wherever_it_was(store: Store) -> None:
+    late = NOW + jobs.BEAT_LIMIT_MS + 1
+    store.write_now(jobs.register, "alive", "here", os.getpid(), NOW)
+    store.write_now(jobs.register, "far", "there", 1, NOW)
+    assert store.write_now(jobs.beat, "alive", late)
+    assert store.read_now(jobs.dead_holders, "here", late) == ["far"]
+
+
+def test_of_two_with_one_process_number_the_younger_lives(store: Store) -> None:
+    store.write_now(jobs.register, "before", "box", os.getpid(), NOW)
+    store.write_now(jobs.register, "now", "box", os.getpid(), NOW + 5)
+    assert store.read_now(jobs.dead_holders, "box", NOW + 5) == ["before"]
+    store.write_now(jobs.unregister, "before")
+    assert store.read_now(jobs.dead_holders, "box", NOW + 5) == []
+    assert not store.write_now(jobs.beat, "before", NOW + 5)
+
+
+def test_the_inbox_keeps_once_and_gives_in_order(store: Store) -> None:
+    def fill(tx: object) -> list[bool]:
+        rows = BridgeRows(tx, "chat", NOW)  # type: ignore[arg-type]
+        return [rows.keep("t1", b"one"), rows.keep("t2", b"two"), rows.keep("t1", b"other")]
+
+    assert store.write_now(fill) == [True, True, False]
+    first, second = store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).take(10))
+    assert (first.name, first.data, second.name, second.data) == ("t1", b"one", "t2", b"two")
+    assert store.read_now(lambda tx: BridgeRows(tx, "other", NOW).take(10)) == []
+
+
+def test_what_is_done_is_never_taken_again_and_its_name_stays_known(store: Store) -> None:
+    store.write_now(lambda tx: BridgeRows(tx, "chat", NOW).keep("t1", b"one"))
+    (row,) = store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).take(1))
+    store.write_now(lambda tx: BridgeRows(tx, "other", NOW).done(row.id))
+    assert len(store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).take(1))) == 1
+    store.write_now(lambda tx: BridgeRows(tx, "chat", NOW).done(row.id))
+    assert store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).take(1)) == []
+    assert not store.write_now(lambda tx: BridgeRows(tx, "chat", NOW).keep("t1", b"one"))
+
+
+@pytest.mark.parametrize(("aside", "left"), [(False, 1), (True, 0)])
+def test_a_failure_is_counted_or_set_aside(store: Store, aside: bool, left: int) -> None:
+    store.write_now(lambda tx: BridgeRows(tx, "chat", NOW).keep("t1", b"one"))
+    (row,) = store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).take(1))
+    if aside:
+        store.write_now(lambda tx: BridgeRows(tx, "chat", NOW).quarantine(row.id, "cannot be read"))
+    else:
+        store.write_now(lambda tx: BridgeRows(tx, "chat", NOW).again(row.id, "not now"))
+    rows = store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).take(1))
+    assert [kept.attempts for kept in rows] == [1] * left
+
+
+def test_small_facts_belong_to_their_bridge(store: Store) -> None:
+    def write(tx: object) -> None:
+        rows = BridgeRows(tx, "chat", NOW)  # type: ignore[arg-type]
+        rows.put("room", "b", "1")
+        rows.put("room", "a", "2")
+        rows.put("room", "b", "3")
+        rows.put("other", "c", "4")
+        BridgeRows(tx, "mail", NOW).put("room", "a", "5")  # type: ignore[arg-type]
+
+    store.write_now(write)
+    assert store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).scan("room")) == {"a": "2", "b": "3"}
+    assert store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).get("room", "x")) is None
+    store.write_now(lambda tx: BridgeRows(tx, "chat", NOW).drop("room", "a"))
+    assert store.read_now(lambda tx: BridgeRows(tx, "mail", NOW).get("room", "a")) == "5"
+    assert store.read_now(lambda tx: BridgeRows(tx, "chat", NOW).scan("room")) == {"b": "3"}

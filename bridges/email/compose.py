@@ -1,0 +1,209 @@
+"""A post as mail: passed through where it came by mail, made where it was born elsewhere. Pure; no I/O.
+
+One item is composed once for all its receivers: `Mail` holds the bytes before and after the few lines that differ, so that a
+copy costs microseconds. A received body is never changed, and of its header only what `_leaves_out` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import quote
+
+from bridges.email import headers, identification
+from bridges.email.content import content
+from bridges.email.headers import CRLF, bracketed, list_id, mailbox, message_ids, structured, unstructured
+from server.bridge import Forum, Post, Target
+from server.i18n import _
+
+REFERENCES_SENT = 60  # ids in a field that we write: the first one and the last ones (RFC 5322 section 3.6.4)
+
+LIST_FIELDS = frozenset(  # RFC 2369, RFC 2919, RFC 8058
+    f"list-{name}".encode()
+    for name in ("id", "help", "post", "owner", "archive", "subscribe", "unsubscribe", "unsubscribe-post")
+)
+RECEIPTS = frozenset(  # who asks for a receipt would learn every member's address (RFC 8098 section 2.1)
+    (b"disposition-notification-to", b"disposition-notification-options", b"return-receipt-to", b"x-confirm-reading-to")
+)
+TRACE = frozenset((b"return-path", b"delivered-to", b"bcc"))  # of the way to us; Delivered-To would look like a loop
+OURS = frozenset((b"archived-at",))
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One item for many receivers. A copy is `head`, the receiver's own `lines`, and `tail`; every line of it ends in CRLF.
+
+    `envelope` answers the envelope sender for a receiver, "" for the null sender (RFC 5321 section 4.5.5).
+    """
+
+    head: bytes
+    tail: bytes
+    lines: Callable[[Target], bytes]
+    envelope: Callable[[Target], str]
+
+    def copy(self, target: Target) -> bytes:
+        """The whole message for one receiver."""
+        return self.head + self.lines(target) + self.tail
+
+
+def address(forum: Forum, function: str = "", token: str | None = None) -> str:
+    """An address of the forum: its own, or that of one of its functions (INTERFACES, "Addresses")."""
+    return forum.slug + (f"-{function}" if function else "") + (f"+{token}" if token else "") + f"@{forum.mail_domain}"
+
+
+def date(milliseconds: int) -> str:
+    """RFC 5322 section 3.3, in UTC."""
+    return format_datetime(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def reply_subject(post: Post) -> str:
+    """The subject of the thread, with "Re: " where the post answers; a change of it would split the thread in mail programs."""
+    if post.opens_thread or post.subject[:3].lower() == "re:":
+        return post.subject
+    return f"Re: {post.subject}"
+
+
+def bounces(forum: Forum) -> Callable[[Target], str]:
+    """The envelope sender: one for each subscription and always the same, so that greylisting knows it."""
+    before, after = f"{forum.slug}-bounces+", f"@{forum.mail_domain}"
+
+    def sender(target: Target) -> str:
+        token = target.tokens.get("bounces")
+        return before + token + after if token else ""
+
+    return sender
+
+
+def ways_out(forum: Forum, leave_url: str) -> Callable[[Target], bytes]:
+    """The receiver's own lines: List-Unsubscribe with their token, and one-click for it (RFC 8058 section 3.1)."""
+    before = f"List-Unsubscribe: <{headers.safe(leave_url)}".encode()
+    between = f">,\r\n <mailto:{forum.slug}-leave+".encode()
+    after = f"@{forum.mail_domain}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode()
+    without = bracketed("List-Unsubscribe", f"mailto:{address(forum, 'leave')}")
+
+    def lines(target: Target) -> bytes:
+        token = target.tokens.get("leave")
+        if not token:
+            return without
+        letters = headers.safe(token).encode()
+        return b"".join((before, letters, between, letters, after))
+
+    return lines
+
+
+def list_fields(post: Post) -> bytes:
+    """The fields that say which forum and which post this is (RFC 2369, 2919, 5064)."""
+    forum = post.forum
+    closed = forum.post_policy == "moderators"
+    mailto = {name: f"mailto:{address(forum, name)}" for name in ("", "request", "owner", "join")}
+    return b"".join(
+        (
+            list_id(forum.title, forum.slug, forum.mail_domain),
+            # RFC 2369 section 3.4
+            structured("List-Post", ["NO"]) if closed else bracketed("List-Post", mailto[""]),
+            bracketed("List-Help", f"{mailto['request']}?subject=help"),
+            bracketed("List-Owner", mailto["owner"]),
+            bracketed("List-Archive", forum.url),
+            bracketed("List-Subscribe", mailto["join"]),
+            bracketed("Archived-At", post.url),
+            structured("X-Junto-Channel", [quote(post.channel)]),
+        )
+    )
+
+
+def author(post: Post, shown: str) -> bytes:
+    """From, with an address that reaches the author by us (INTERFACES, SLUG-via+TOKEN)."""
+    via = post.writer.via
+    return mailbox("From", address(post.forum, "via", via) if via else address(post.forum), shown)
+
+
+def to_forum(field: str, forum: Forum) -> bytes:
+    return mailbox(field, address(forum), forum.title)
+
+
+def compose(post: Post, blobs: Mapping[str, bytes], leave_url: str, rewrite: bool) -> Mail:
+    """The post for its receivers. `leave_url` is ours, up to the token; `blobs` are the files of `content.embedded`."""
+    head, tail = _passed_through(post, rewrite) if post.original is not None else _made(post, blobs)
+    return Mail(head, tail, ways_out(post.forum, leave_url), bounces(post.forum))
+
+
+# Made here ------------------------------------------------------------------------------------------------------------
+def threading(post: Post) -> bytes:
+    """Message-ID, In-Reply-To and References (RFC 5322 section 3.6.4).
+
+    The post's own id stands last in its References: a relay that gives messages new ids (some do) leaves these, so that answers,
+    which copy them, still name the post.
+    """
+    chain = [*post.references, post.message_id]
+    if len(chain) > REFERENCES_SENT:
+        chain = chain[:1] + chain[1 - REFERENCES_SENT :]
+    return (
+        message_ids("Message-ID", [post.message_id])
+        + (message_ids("In-Reply-To", post.references[-1:]))
+        + message_ids("References", chain)
+    )
+
+
+def _made(post: Post, blobs: Mapping[str, bytes]) -> tuple[bytes, bytes]:
+    forum = post.forum
+    part = content(post, blobs)
+    tail = [
+        structured("Auto-Submitted", ["auto-generated"]) if post.automatic else b"",  # RFC 3834 section 5
+        author(post, post.writer.name or _("A member")),
+        to_forum("To", forum),
+        to_forum("Reply-To", forum) if forum.reply_to == "list" else b"",
+        unstructured("Subject", reply_subject(post)),
+        structured("Date", [date(post.written_at)]),
+        threading(post),
+        structured("MIME-Version", ["1.0"]),
+        part.head,
+        CRLF,
+        part.body,
+    ]
+    return list_fields(post) + structured("Precedence", ["list"]), b"".join(tail)
+
+
+# Passed through -------------------------------------------------------------------------------------------------------
+def _leaves_out(field: bytes, rewrite: bool) -> bool:
+    """Which fields of a received message do not go on. RFC 2369 section 4: the List- fields of another list go."""
+    found = headers.name(field)
+    if found in LIST_FIELDS or found in RECEIPTS or found in TRACE or found in OURS or found.startswith(b"x-junto-"):
+        return True
+    return rewrite and found in (b"from", b"sender")
+
+
+def _passed_through(post: Post, rewrite: bool) -> tuple[bytes, bytes]:
+    """The author's message. No Sender is added: mail programs would show it beside the author ("on behalf of").
+
+    Fields that the author's own signature names (RFC 6376 section 5.4.2: also absent ones) are not added.
+    """
+    assert post.original is not None
+    section, _gap, body = headers.cut(post.original)
+    fields = headers.tidy(section)
+    signed = headers.signed(fields)
+    kept = [field for field in fields if not _leaves_out(field, rewrite)]
+    present = {headers.name(field) for field in kept}
+    head = [list_fields(post)]
+    if b"precedence" not in present | signed:
+        head.append(structured("Precedence", ["list"]))
+    if rewrite:
+        name, title = post.writer.name or _("A member"), post.forum.title
+        head.append(author(post, _("{name} via {forum}").format(name=name, forum=title)))
+    if post.forum.reply_to == "list" and b"reply-to" not in present and (rewrite or b"reply-to" not in signed):
+        head.append(to_forum("Reply-To", post.forum))
+    if not any(identification.ids(headers.body(field)) for field in headers.named(kept, b"message-id")):
+        kept = headers.without(kept, (b"message-id",))
+        head.append(message_ids("Message-ID", [post.message_id]))
+    if b"date" not in present:
+        head.append(structured("Date", [date(post.written_at)]))
+    return b"".join(head), b"".join((*kept, CRLF, _with_line_ends(body)))
+
+
+def _with_line_ends(body: bytes) -> bytes:
+    """The body itself if all its lines end in CRLF; else with bare CR and LF mended (RFC 5321 section 2.3.8)."""
+    if body.count(b"\r\n") == body.count(b"\n") == body.count(b"\r"):
+        return body if body.endswith(CRLF) or not body else body + CRLF
+    lines = [line.rstrip(b"\r").replace(b"\r", CRLF) for line in body.split(b"\n")]
+    return CRLF.join(lines if not lines[-1] else [*lines, b""])

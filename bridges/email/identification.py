@@ -1,0 +1,54 @@
+"""Message-ID, In-Reply-To, References (RFC 5322 section 3.6.4) as they are seen in the wild. Pure; never raises."""
+
+from __future__ import annotations
+
+from server import limits
+
+READ_BYTES = 128 * 1024  # of one field
+
+
+def ids(value: bytes) -> list[str]:
+    """The ids of a field with their angle brackets, in order, once each.
+
+    Folded inside, without brackets where the field is a single word with an @, quoted, with phrases around: all are seen. An id
+    that is too long is none.
+    """
+    data = value[:READ_BYTES]
+    found: dict[str, None] = {}
+    at = 0
+    while (begin := data.find(b"<", at)) >= 0:
+        end = data.find(b">", begin)
+        if end < 0:
+            break
+        inner = data[begin + 1 : end]
+        at = end + 1
+        nested = inner.rfind(b"<")
+        one = _one(inner[nested + 1 :])
+        if one:
+            found.setdefault(one)
+    if not found and b"<" not in data and b"@" in data:
+        words = data.split()
+        one = _one(words[0]) if len(words) == 1 else None
+        if one:
+            found.setdefault(one)
+    return list(found)
+
+
+def _one(inner: bytes) -> str | None:
+    text = "".join(inner.decode("utf-8", "replace").split())
+    if not 0 < len(text) <= limits.MESSAGE_ID_CHARS or not text.isprintable() or "<" in text or ">" in text:
+        return None
+    return f"<{text}>"
+
+
+def parents(in_reply_to: list[bytes], references: list[bytes]) -> list[str]:
+    """What a message answers, nearest first: In-Reply-To, then References from the end; at most `limits.REFERENCES` ids.
+
+    Of more than that the first (the root) and the last are kept.
+    """
+    nearest = [one for value in in_reply_to for one in ids(value)]
+    chain = [one for value in references for one in ids(value)]
+    ordered = list(dict.fromkeys([*nearest[:10], *reversed(chain)]))
+    if len(ordered) > limits.REFERENCES:
+        ordered = [*ordered[: limits.REFERENCES - 1], ordered[-1]]
+    return ordered

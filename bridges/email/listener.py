@@ -1,0 +1,230 @@
+"""Mail in: what SMTP and LMTP clients are answered. It knows the dialogue, not the rules: those are at the desk.
+
+RCPT is answered for the address only, whoever writes (peers probe and remember it); who may post is answered after DATA; 250 is
+said after the commit and never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from aiosmtpd.smtp import Envelope, Session
+
+from bridges.email.addresses import NOT_YET, OPERATOR, POST, Mailbox, ascii_domain, read_local, split
+from bridges.email.connection import Connection, Envelopes, Gate, LmtpConnection, one_line
+from bridges.email.parse import parse, refuse_loops
+from bridges.email.receive import inbound
+from bridges.email.settings import Settings, within
+from server import limits, log, metrics
+from server.bridge import Accepted, Duplicate, Forum, House, Inbound, Proof, Result
+from server.clock import Clock, now_ms
+from server.config import host_port
+from server.errors import Deferred, Rejected
+from server.i18n import _
+
+PARSERS = 4  # messages that are parsed at once, off the loop
+RECIPIENTS = 100  # RFC 5321 section 4.5.3.1.8
+STOP_SECONDS = 10.0
+
+Destination = tuple[Mailbox, Forum | None]
+logger = log.get("email.listener")
+
+
+class Reception:
+    """The hooks that aiosmtpd calls. One for all connections; what belongs to a transaction is in its envelope."""
+
+    def __init__(self, house: House, settings: Settings, clock: Clock = now_ms) -> None:
+        self._house, self._settings, self._clock = house, settings, clock
+        self._networks = settings.networks
+        self._parsing = asyncio.Semaphore(PARSERS)
+        self.under_way: set[asyncio.Task[list[str]]] = set()
+
+    async def handle_HELO(self, server: Connection, session: Session, envelope: Envelope, hostname: str) -> bytes:
+        session.host_name = hostname
+        return f"250 {server.hostname}".encode()
+
+    async def handle_EHLO(
+        self, server: Connection, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[bytes]:
+        """RFC 2033 section 5 asks for both additions; commands wait in the stream's buffer, so they may be sent in groups."""
+        session.host_name = hostname
+        first, *others = responses
+        return ["\r\n".join([first, "250-PIPELINING", "250-ENHANCEDSTATUSCODES", *others]).encode()]
+
+    async def handle_RCPT(
+        self, server: Connection, session: Session, envelope: Envelopes, address: str, options: Sequence[str]
+    ) -> str:
+        local, domain = split(address)
+        found = await self._find(local, domain)
+        if isinstance(found, str):
+            return found
+        if len(envelope.rcpt_tos) >= RECIPIENTS:
+            return "452 4.5.3 too many recipients"
+        if not server.lmtp and envelope.destinations and found not in envelope.destinations:
+            return "452 4.5.3 one forum at a time, please send the others again"  # SMTP has one answer for one message
+        envelope.rcpt_tos.append(address)
+        envelope.destinations.append(found)
+        return "250 2.1.5 OK"
+
+    async def _find(self, local: str, domain: str) -> Destination | str:
+        """What the address means, or the reply that refuses it."""
+        relaying = "550 5.7.1 " + one_line(_("this server takes mail for its own forums only"))
+        wire = ascii_domain(domain) if domain else self._settings.domain
+        mailbox = read_local(local)
+        ours = wire == self._settings.domain
+        if mailbox is None or (not domain and mailbox.function != OPERATOR):
+            return self._unknown(local) if ours else relaying
+        if mailbox.function == OPERATOR:
+            return (mailbox, None) if ours else relaying
+        try:
+            forum = await self._house.knows(mailbox.slug)
+        except Deferred as problem:
+            return f"451 {problem.code} {one_line(problem.reason)}"
+        if not ours and (forum is None or wire != forum.mail_domain):
+            return relaying
+        if forum is None:
+            return self._unknown(local)
+        if mailbox.function in NOT_YET:
+            return "550 5.1.1 " + one_line(_("this kind of answer is not taken by mail yet; please use the web page"))
+        return mailbox, forum
+
+    def _unknown(self, local: str) -> str:
+        return "550 5.1.1 " + one_line(_("there is no forum or function {name} here").format(name=local[:80]))
+
+    async def handle_DATA(self, server: Connection, session: Session, envelope: Envelopes) -> str | bytes:
+        # a client that hangs up must not undo half of it: it finishes, and what comes again is a duplicate
+        replies = await asyncio.shield(self._run(self._answers(session, envelope)))
+        # RFC 2033 section 4.2: one reply for each recipient that was accepted
+        return "\r\n".join(replies).encode() if server.lmtp else replies[0]
+
+    async def handle_exception(self, error: Exception) -> str:
+        """What we did not think of is temporary, and tells nothing of our insides."""
+        logger.error("dialogue", exc_info=error)
+        metrics.LOOP_ERRORS.labels(part="email.listener").inc()
+        return "451 4.3.0 " + one_line(_("something went wrong here, please come again"))
+
+    def _run(self, work: Coroutine[Any, Any, list[str]]) -> asyncio.Task[list[str]]:
+        task = asyncio.ensure_future(work)
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+        return task
+
+    async def _answers(self, session: Session, envelope: Envelopes) -> list[str]:
+        """A reply for each recipient, in their order."""
+        content = envelope.content
+        assert isinstance(content, bytes)
+        sender = "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
+        peer = session.peer[0] if isinstance(session.peer, tuple) else ""
+        proof = Proof.AUTHENTICATED if within(str(peer), self._networks) else Proof.NONE
+        wanted = list(dict.fromkeys(envelope.destinations))
+        try:
+            async with self._parsing:
+                read = await asyncio.to_thread(self._read, content, sender, wanted, proof)
+        except Exception as error:  # noqa: BLE001  a loop's edge: the message comes again, its bytes are not lost
+            reply = await self.handle_exception(error)
+            return [reply] * len(envelope.destinations)
+        replies = {to: await self._answer(to, thing) for to, thing in zip(wanted, read, strict=True)}
+        return [replies[to] for to in envelope.destinations]
+
+    def _read(
+        self, content: bytes, sender: str, wanted: list[Destination], proof: Proof
+    ) -> list[Inbound | Rejected | None]:
+        """What the message is for each of its destinations; runs on a thread and touches nothing shared."""
+        try:
+            mail = parse(content, sender, self._settings.domain, self._clock())
+        except Rejected as refusal:
+            return [refusal] * len(wanted)
+        read: list[Inbound | Rejected | None] = []
+        for mailbox, forum in wanted:
+            try:
+                if mailbox.function == POST and forum is not None:
+                    refuse_loops(mail, f"{forum.slug}.{forum.mail_domain}")
+                read.append(inbound(mail, mailbox, proof, self._settings.domain))
+            except Rejected as refusal:
+                read.append(refusal)
+        return read
+
+    async def _answer(self, to: Destination, thing: Inbound | Rejected | None) -> str:
+        try:
+            if isinstance(thing, Rejected):
+                raise thing
+            said = "250 2.0.0 taken, nothing to do" if thing is None else _said(await self._house.accept(thing))
+        except Rejected as refusal:
+            said = f"{_reply_code(refusal.code)} {_class(refusal.code, '5', '5.0.0')} {one_line(refusal.reason)}"
+        except Deferred as problem:
+            said = f"451 {_class(problem.code, '4', '4.3.0')} {one_line(problem.reason)}"
+        except Exception as error:  # noqa: BLE001  a loop's edge: unknown means temporary
+            return await self.handle_exception(error)
+        logger.info("mail", forum=to[0].slug, function=to[0].function, reply=said[:10].rstrip())
+        return said
+
+
+def _said(result: Result) -> str:
+    if isinstance(result, Accepted):
+        return "250 2.0.0 " + one_line(result.reply or (f"accepted as {result.post}" if result.post else "accepted"))
+    if isinstance(result, Duplicate):
+        return "250 2.0.0 " + one_line(f"we have it already, as {result.post}" if result.post else "we have it already")
+    return "250 2.0.0 " + one_line(f"held as {result.name}. {result.reply}")
+
+
+def _reply_code(code: str) -> str:
+    """The SMTP reply code that goes with an enhanced one (RFC 5248 section 2.4)."""
+    return {"5.3.4": "552", "5.4.6": "554"}.get(code, "550")
+
+
+def _class(code: str, wanted: str, otherwise: str) -> str:
+    return code if code.startswith(wanted + ".") else otherwise
+
+
+class Listener:
+    """The open doors. `ports` tells where they are once `start` has returned: {"smtp": …, "lmtp": …}."""
+
+    def __init__(self, house: House, settings: Settings, gate: Gate | None = None, size: int | None = None) -> None:
+        self._settings = settings
+        self._reception = Reception(house, settings)
+        self._gate = gate or Gate()
+        self._size = size or limits.MESSAGE_BYTES
+        self._servers: list[asyncio.Server] = []
+        self.ports: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Open the doors that the settings name. Raises OSError where a port is taken; none is open then."""
+        loop = asyncio.get_running_loop()
+        doors: tuple[tuple[str, str, type[Connection]], ...] = (
+            ("smtp", self._settings.listen, Connection),
+            ("lmtp", self._settings.lmtp_listen, LmtpConnection),
+        )
+        try:
+            for name, where, kind in doors:
+                if not where:
+                    continue
+                host, port = host_port(where)
+                server = await loop.create_server(lambda kind=kind: self._connection(kind, loop), host, port)  # type: ignore[misc]
+                self._servers.append(server)
+                self.ports[name] = int(server.sockets[0].getsockname()[1])
+                logger.info("listening", door=name, host=host, port=self.ports[name])
+        except OSError:
+            await self.stop()
+            raise
+
+    def _connection(self, kind: type[Connection], loop: asyncio.AbstractEventLoop) -> Connection:
+        return kind(self._reception, self._gate, self._settings.domain, self._size, loop)
+
+    async def stop(self) -> None:
+        """Close the doors, let what is being accepted finish and be answered, hang up."""
+        self._gate.closing = True
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        answering = [connection for connection in self._gate.connections if connection.answering]
+        for connection in self._gate.connections - set(answering):
+            connection.hang_up()
+        if answering:
+            over = [asyncio.ensure_future(connection.answered()) for connection in answering]
+            await asyncio.wait(over, timeout=STOP_SECONDS)
+        for connection in list(self._gate.connections):
+            connection.hang_up()
+        if self._reception.under_way:
+            await asyncio.wait(self._reception.under_way, timeout=STOP_SECONDS)

@@ -1,0 +1,107 @@
+"""A read message and the address it came to become what the server is told. Pure.
+
+What an address does is decided here, whether it may is decided at the desk.
+"""
+
+from __future__ import annotations
+
+from selectolax.lexbor import LexborHTMLParser
+
+from bridges.email import bounces
+from bridges.email.addresses import OPERATOR, POST, Mailbox, normal
+from bridges.email.parse import Mail
+from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Proof, Ref
+from server.errors import Rejected
+from server.i18n import _
+
+CHANNEL = "email"
+
+
+def inbound(mail: Mail, to: Mailbox, proof: Proof, domain: str) -> Inbound | None:
+    """What the message asks for; None for what is taken and dropped: a machine's mail to an address that acts or answers.
+
+    Machines may post, where a forum allows it, and their letters reach the owners and the operator; RFC 3834 section 2 forbids to
+    answer them, and what nobody wrote joins nobody. Raises Rejected.
+    """
+    if to.function == POST:
+        return _post(mail, to.slug, _author(mail, proof))
+    if to.function == "bounces":
+        return bounces.read(mail, to.slug, to.token or "")
+    if to.function == OPERATOR:
+        return _letter(mail, "operator", None, _author(mail, proof, domain))
+    if to.function == "owner":
+        return _letter(mail, "owners", to.slug, _author(mail, proof, domain))
+    if to.function == "leave" and to.token:
+        # mail programs press "unsubscribe" for people and say that they are machines: only an answer to us is not meant
+        return None if mail.answering or mail.null_sender else Leave(to.slug, token=to.token)
+    if mail.automatic:
+        return None
+    return _asked(mail, to, _author(mail, proof))
+
+
+def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
+    """What a person asks one of a forum's functions."""
+    if to.function == "join":
+        return Join(to.slug, author)
+    if to.function == "leave":
+        return Leave(to.slug, author=author)
+    if to.function == "confirm":
+        return Act(to.slug, author, "confirm", to.token, ref=_ref(mail))
+    if to.function == "request":
+        return Act(to.slug, author, "help", ref=_ref(mail))
+    if to.function == "via":
+        return _letter(mail, "author", to.slug, author, to.token)
+    raise Rejected("5.1.1", _("this address takes no mail"))
+
+
+def _author(mail: Mail, proof: Proof, domain: str | None = None) -> Author:
+    """The first of From. Delivery reports often have no usable one: where `domain` is given, they are the mail system's."""
+    if mail.author is not None:
+        return Author(CHANNEL, mail.author.address, mail.author.name, proof)
+    if domain is not None and mail.automatic:
+        return Author(CHANNEL, normal(f"mailer-daemon@{domain}") or "", "Mail system")
+    raise Rejected("5.6.0", _("the message has no usable From address, so nobody could be named as its author"))
+
+
+def _ref(mail: Mail) -> Ref:
+    return Ref(MESSAGE_ID, mail.message_id)
+
+
+def _post(mail: Mail, forum: str, author: Author) -> NewPost:
+    if mail.tree[0].media_type == "message/partial":  # RFC 2046 section 5.2.2: pieces that a reader would have to join
+        raise Rejected("5.6.1", _("the message is one piece of a larger one; please send it whole"))
+    body = mail.body()
+    return NewPost(
+        forum=forum,
+        author=author,
+        refs=(_ref(mail),),
+        parents=tuple(Ref(MESSAGE_ID, one) for one in mail.parents if one != mail.message_id),
+        subject=mail.subject,
+        text=body.text,
+        html=body.html,
+        attachments=body.attachments,
+        original=mail.raw,
+        written_at=mail.written_at,
+        automatic=mail.automatic,
+        language=mail.language,
+    )
+
+
+def _letter(mail: Mail, to: str, forum: str | None, author: Author, token: str | None = None) -> Letter:
+    body = mail.body()
+    return Letter(
+        to=to,
+        author=author,
+        forum=forum,
+        token=token,
+        subject=mail.subject or "",
+        text=body.text if body.text is not None else _words_of(body.html or ""),
+        original=mail.raw,
+        ref=_ref(mail),
+        automatic=mail.automatic,
+    )
+
+
+def _words_of(html: str) -> str:
+    """The words of a letter that has only HTML; who reads it has the original too."""
+    return LexborHTMLParser(html).text(separator="\n", strip=True) if html else ""

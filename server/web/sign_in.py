@@ -1,0 +1,111 @@
+"""Signing in by a mailed link: no password. The answer never tells whether an address is known."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from sqlalchemy import Connection
+
+from server import limits
+from server.desk import letters
+from server.errors import NotFound
+from server.people import handles, identity, sessions
+from server.web.context import (
+    cookie_name,
+    form,
+    house,
+    is_https,
+    local_path,
+    page,
+    visit,
+)
+
+RETURN_COOKIE = "junto-return"
+ADDRESS_CHARS = 254  # RFC 5321 section 4.5.3.1.3
+PER_ADDRESS: web.AppKey[limits.Limiter] = web.AppKey("sign_in_per_address")
+PER_PEER: web.AppKey[limits.Limiter] = web.AppKey("sign_in_per_peer")
+
+
+def limiters(app: web.Application) -> None:
+    """Three links an address in a quarter of an hour; a peer may be a reverse proxy and speak for many."""
+    app[PER_ADDRESS] = limits.Limiter(3, 15 * 60)
+    app[PER_PEER] = limits.Limiter(300, 15 * 60)
+
+
+async def ask(request: web.Request) -> web.Response:
+    """`GET /sign-in`: the form; `next` is the page that the reader came from."""
+    back = local_path(request.query.get("next", "/"))
+    if visit(request).signed_in:
+        raise web.HTTPFound(back)
+    return page(request, "sign_in.html", sent=False, back=back, problem="", address="", noindex=True)
+
+
+async def send(request: web.Request) -> web.Response:
+    """`POST /sign-in`: book the link, and say the same for every address."""
+    fields = await form(request)
+    back, address = local_path(fields.get("next", "/")), fields.get("address", "").strip()[:ADDRESS_CHARS]
+    if "@" not in address:
+        return page(
+            request, "sign_in.html", status=400, sent=False, back=back, problem="address", address=address, noindex=True
+        )
+    if not request.app[PER_PEER].allow(request.remote or ""):
+        raise web.HTTPTooManyRequests
+    if request.app[PER_ADDRESS].allow(address.lower()):
+        ours = house(request)
+        await ours.store.write(letters.sign_in_link, ours.desk, address, ours.now())
+    response = page(request, "sign_in.html", sent=True, back=back, problem="", address=address, noindex=True)
+    response.set_cookie(
+        RETURN_COOKIE, back, max_age=3600, httponly=True, secure=is_https(request), samesite="Lax", path="/sign-in"
+    )
+    return response
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET /sign-in/TOKEN`: a button, for programs that follow links in mails must not use them up."""
+    ours = house(request)
+    valid = await ours.store.read(_valid, request.match_info["token"], ours.now())
+    return page(request, "sign_in_link.html", status=200 if valid else 410, valid=valid, noindex=True)
+
+
+def _valid(tx: Connection, token: str, now: int) -> bool:
+    return handles.redeem(tx, "sign-in", token, now) is not None
+
+
+async def enter(request: web.Request) -> web.Response:
+    """`POST /sign-in/TOKEN`: use the link up, open a session, go back to where the reader was."""
+    await form(request)
+    ours = house(request)
+    try:
+        session = await ours.store.write(_enter, request.match_info["token"], ours.now())
+    except NotFound:
+        return page(request, "sign_in_link.html", status=410, valid=False, noindex=True)
+    response = web.HTTPSeeOther(local_path(request.cookies.get(RETURN_COOKIE, "/")))
+    response.set_cookie(
+        cookie_name(request),
+        session,
+        max_age=sessions.LIFE_MS // 1000,
+        path="/",
+        secure=is_https(request),
+        httponly=True,
+        samesite="Lax",
+    )
+    response.del_cookie(RETURN_COOKIE, path="/sign-in")
+    raise response
+
+
+def _enter(tx: Connection, token: str, now: int) -> str:
+    grant = handles.redeem(tx, "sign-in", token, now)
+    if grant is None or not handles.use(tx, grant.id, now):
+        raise NotFound("no such link")
+    if grant.data.get("address_id"):
+        identity.verify(tx, int(grant.data["address_id"]), now)
+    return sessions.open(tx, grant.thing_id, now)
+
+
+async def leave(request: web.Request) -> web.Response:
+    """`POST /sign-out`."""
+    await form(request)
+    if visit(request).session:
+        await house(request).store.write(sessions.close, visit(request).session)
+    response = web.HTTPSeeOther("/")
+    response.del_cookie(cookie_name(request), path="/", secure=is_https(request), httponly=True, samesite="Lax")
+    raise response

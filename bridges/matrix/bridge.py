@@ -1,0 +1,174 @@
+"""The bridge as the server sees it: starts the door, the listener and the pulse, and passes items to the speaker."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from aiohttp import web
+
+from bridges.matrix import names, registration
+from bridges.matrix.appservice import Endpoint
+from bridges.matrix.compose import SPACE, events
+from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.hear import Listener
+from bridges.matrix.registration import Registration
+from bridges.matrix.rooms import Rooms
+from bridges.matrix.say import Speaker
+from bridges.matrix.settings import Settings
+from bridges.matrix.wire import Trouble
+from server import log
+from server.bridge import Bridge, Forum, Health, House, Lot, Post, Settle, Traits, Way
+from server.clock import DAY, MINUTE, SECOND
+from server.config import host_port
+from server.errors import ConfigError
+from server.i18n import _
+
+PULSE_SECONDS = 60.0
+CHECK_SECONDS = 1.0
+SHUTDOWN_SECONDS = 5.0
+_log = log.get("matrix")
+
+
+def create(house: House, settings: Settings) -> Bridge | None:
+    """The bridge, or None where no homeserver is set."""
+    return MatrixBridge(house, settings) if settings.homeserver else None
+
+
+class MatrixBridge:
+    """Application service of one homeserver."""
+
+    label = "Matrix"
+    traits = Traits(
+        channel=SPACE,
+        takes_back=True,
+        ordered=True,
+        tends=True,
+        backoff_ms=(SECOND, 2 * SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 5 * MINUTE),
+        give_up_ms=7 * DAY,
+        batch=20,
+        lease_ms=10 * MINUTE,
+    )
+
+    def __init__(self, house: House, settings: Settings) -> None:
+        self._house, self._settings = house, settings
+        self._ghosts = Ghosts(house, settings, lambda: self._registration)
+        self._rooms = Rooms(house, settings, self._ghosts)
+        self._listener = Listener(house, settings, self._ghosts)
+        self._speaker = Speaker(house, self._ghosts, self._rooms, self._on_doubt)
+        self._doubted = asyncio.Event()
+
+    @property
+    def registration_path(self) -> Path:
+        """A relative path is relative to the configuration file."""
+        return Path(self._house.root) / self._settings.registration
+
+    @cached_property
+    def _registration(self) -> Registration:
+        return registration.ensure(self.registration_path, self._settings)
+
+    async def prepare(self) -> None:
+        """Make the registration if there is none. Works offline. Raises ConfigError."""
+        registration.ensure(self.registration_path, self._settings)
+
+    async def run(self) -> None:
+        """The door for the homeserver, the listener behind it, and the pulse that notices outages."""
+        endpoint = Endpoint(self._house, self._ghosts, lambda: self._registration, self._listener.wake)
+        runner = web.AppRunner(endpoint.app(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        host, port = host_port(self._settings.listen)
+        try:
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError as problem:
+                sentence = _("matrix.listen: {listen} cannot be used: {problem}")
+                raise ConfigError(sentence.format(listen=self._settings.listen, problem=problem.strerror)) from None
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listener.run())
+                group.create_task(self._pulse())
+        finally:
+            await runner.cleanup()
+            await self._ghosts.close()
+
+    async def deliver(self, lot: Lot, settle: Settle) -> None:
+        await self._speaker.deliver(lot, settle)
+
+    # Optional abilities
+    def claims(self, address: str) -> str | None:
+        """A user id of anybody but our own ghosts, with its server's name in lower case."""
+        parts = names.split_user(address.strip())
+        if parts is None:
+            return None
+        user = f"@{parts[0]}:{parts[1].lower()}"
+        return None if names.is_ours(user, self._settings.server_name) else user
+
+    def ways(self, forum: Forum, post: Post | None) -> Sequence[Way]:
+        """The room, or the post in it, through matrix.to."""
+        if forum.visibility != "public":
+            return ()
+        alias = names.forum_alias(forum.slug, self._settings.server_name)
+        event = events(post.refs)[:1] if post is not None else []
+        return (Way(_("Open in Matrix"), names.link(alias, *event), alias),)
+
+    def commands(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        return {"registration": self._advise}
+
+    async def _advise(self) -> str:
+        await self.prepare()
+        return registration.advice(self.registration_path.resolve(), self._settings)
+
+    async def check(self) -> Health:
+        """Whether the homeserver answers and knows us."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._ghosts.service().call("GET", "/_matrix/client/v3/account/whoami")
+        except TimeoutError:
+            return Health(False, _("the homeserver does not answer"))
+        except Trouble as trouble:
+            return Health(False, str(trouble))
+        return Health(True)
+
+    # The pulse
+    def _on_doubt(self, problem: str) -> None:
+        self._house.report(False, problem)
+        self._doubted.set()
+
+    async def _pulse(self) -> None:
+        """Ping until it works, then now and then. Coming back from an outage, everything that waits is tried at once.
+
+        A ping makes the homeserver push to us at once what it has kept, instead of after its own pause (up to 8.5 minutes).
+        """
+        was_away, pause = True, 1.0
+        while True:
+            self._doubted.clear()
+            health = await self._ping()
+            self._house.report(health.ok, health.detail)
+            if health.ok and was_away:
+                self._house.nudge()
+            if health.ok:
+                was_away, pause = False, 1.0
+                try:
+                    async with asyncio.timeout(PULSE_SECONDS):
+                        await self._doubted.wait()
+                        await asyncio.sleep(pause)
+                except TimeoutError:
+                    pass
+            else:
+                was_away = True
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 30.0)
+
+    async def _ping(self) -> Health:
+        """Ask the homeserver to call us back (Application Service API, "Pinging", v1.7)."""
+        path = f"/_matrix/client/v1/appservice/{names.escaped(self._registration.id)[0]}/ping"
+        try:
+            await self._ghosts.service().call("POST", path, {"transaction_id": secrets.token_hex(8)})
+        except Trouble as trouble:
+            if trouble.status == 404:  # older than v1.7
+                return await self.check()
+            _log.warning("homeserver away", problem=str(trouble))
+            return Health(False, str(trouble))
+        return Health(True)

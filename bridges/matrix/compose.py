@@ -1,0 +1,192 @@
+"""From a post to events. Pure: no network, no file, no clock.
+
+A post is one text event, and one more for each file. An event may have 65,536 bytes (Client-Server API, "Size limits") of which
+signatures and references take a part, so the content has a budget; what does not fit is said shorter, with a link to the whole
+text and the text itself as a file. Nothing is cut without saying so.
+"""
+
+from __future__ import annotations
+
+import html as _html
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from bridges.matrix.markup import clean, to_matrix
+from server.bridge import File, Post, Ref
+from server.i18n import _
+
+SPACE = "matrix"
+"""Our name space of Refs: their names are event ids."""
+
+BUDGET = 60_000
+EXCERPT = 8_000
+MESSAGE = "m.room.message"
+HTML = "org.matrix.custom.html"
+Content = dict[str, Any]
+
+
+class Form(IntEnum):
+    """How a text is said, from whole to short."""
+
+    WHOLE = 0
+    PLAIN = 1
+    SHORT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One event to send. `kind` is part of its transaction id. With a file or `data`, those are uploaded first."""
+
+    kind: str
+    content: Content
+    file: File | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the room a post goes: below a thread's root, as an answer to an event. Both None: it is a root itself."""
+
+    root: str | None = None
+    parent: str | None = None
+
+
+def events(refs: Sequence[Ref]) -> list[str]:
+    """Event ids among the names of a post, in the order of its parts."""
+    return [ref.name for ref in sorted(refs, key=lambda ref: ref.part) if ref.space == SPACE]
+
+
+def parts(post: Post, heading: bool, upload_limit: int, form: Form = Form.WHOLE) -> list[Part]:
+    """The events of a post, without their relations. `heading`: say the subject, because no event above this one does."""
+    found: list[Part] = []
+    text, html = _texts(post, heading)
+    if text or not post.files:
+        while True:
+            content = _said(post, text, html, form)
+            if form is Form.SHORT or _bytes(content) <= BUDGET:
+                break
+            form = Form(form + 1)
+        found.append(Part(f"text{int(form)}", content))
+    for number, file in enumerate(post.files):
+        part = Part(f"file{number}", _marked(post, _named(file)), file=file)
+        found.append(part if file.size <= upload_limit else Part(f"link{number}", linked(post, part)))
+    if form is Form.SHORT:
+        whole = clean(post.text or text).encode()
+        name = {"msgtype": "m.file", "body": "message.txt", "filename": "message.txt"}
+        info = {"mimetype": "text/plain", "size": len(whole)}
+        if len(whole) <= upload_limit:
+            found.append(Part("whole", _marked(post, name | {"info": info}), data=whole))
+    return found
+
+
+def edit(post: Post, event: str, form: Form = Form.WHOLE) -> Part:
+    """The event that replaces an earlier one (C-S API 11.3.7). The old relation of the replaced event stays by itself."""
+    text, html = _texts(post, post.opens_thread)
+    while True:
+        fresh = _said(post, text, html, form)
+        content = fresh | {"body": f"* {fresh['body']}", "m.new_content": fresh}
+        content["m.relates_to"] = {"rel_type": "m.replace", "event_id": event}
+        if "formatted_body" in fresh:
+            content["formatted_body"] = f"* {fresh['formatted_body']}"
+        if form is Form.SHORT or _bytes(content) <= BUDGET:
+            return Part(f"edit{post.revision}-{int(form)}", content)
+        form = Form(form + 1)
+
+
+def reaction(event: str, key: str) -> Part:
+    return Part("reaction", {"m.relates_to": {"rel_type": "m.annotation", "event_id": event, "key": clean(key)}})
+
+
+def linked(post: Post, part: Part) -> Content:
+    """Instead of a file that the homeserver does not take."""
+    url = post.url if part.file is None else part.file.url
+    words = _("{filename} is not in this room; it is here: {url}")
+    body = words.format(filename=part.content["filename"], url=url)
+    return _marked(post, {"msgtype": "m.notice", "body": body})
+
+
+def relation(place: Place) -> Content | None:
+    """A thread with a fallback for clients without threads; an answer to one exact event of it says so (C-S API 11.3.4)."""
+    if place.root is None:
+        return None
+    exact = place.parent is not None and place.parent != place.root
+    return {
+        "rel_type": "m.thread",
+        "event_id": place.root,
+        "is_falling_back": not exact,
+        "m.in_reply_to": {"event_id": place.parent or place.root},
+    }
+
+
+def plain_answer(place: Place) -> Content | None:
+    """An answer without a thread, for a root that cannot be one."""
+    nearest = place.parent or place.root
+    return None if nearest is None else {"m.in_reply_to": {"event_id": nearest}}
+
+
+def related(content: Content, to: Content | None) -> Content:
+    return content if to is None else content | {"m.relates_to": to}
+
+
+def uploaded(content: Content, mxc: str, width_height: tuple[int, int] | None) -> Content:
+    """A file's content once the homeserver has its bytes."""
+    info = dict(content.get("info", {}))
+    if width_height is not None:
+        info["w"], info["h"] = width_height
+    return content | {"url": mxc, "info": info}
+
+
+def _texts(post: Post, heading: bool) -> tuple[str, str]:
+    text, html = clean(post.fresh_text).strip(), to_matrix(clean(post.fresh_html))
+    subject = clean(post.subject).strip()
+    if heading and subject:
+        text = f"{subject}\n\n{text}".rstrip()
+        html = f"<p><strong>{_html.escape(subject, quote=False)}</strong></p>{html}"
+    return text, html
+
+
+def _said(post: Post, text: str, html: str, form: Form) -> Content:
+    content: Content = {"msgtype": "m.notice" if post.automatic else "m.text", "body": text}
+    if form is Form.SHORT:
+        link = _("… full message: {url}").format(url=post.url)
+        content["body"] = f"{_beginning(text)}\n\n{link}"
+    elif form is Form.WHOLE and html:
+        content |= {"format": HTML, "formatted_body": html}
+    return _marked(post, content)
+
+
+def _marked(post: Post, content: Content) -> Content:
+    """What every event of ours carries: nobody mentioned by accident (MSC4210), the page, and the post's own names."""
+    ours = {"id": post.id, "message_id": clean(post.message_id)}
+    return content | {"m.mentions": {}, "external_url": post.url, "net.junto.post": ours}
+
+
+def _named(file: File) -> Content:
+    kind = file.media_type.partition("/")[0]
+    name = clean(file.filename)[:200] or "file"
+    return {
+        "msgtype": {"image": "m.image", "audio": "m.audio", "video": "m.video"}.get(kind, "m.file"),
+        "body": name,
+        "filename": name,
+        "info": {"mimetype": clean(file.media_type), "size": file.size},
+    }
+
+
+def _beginning(text: str) -> str:
+    """The first paragraphs within EXCERPT bytes; whole characters always."""
+    head = text.encode()[:EXCERPT].decode("utf-8", "ignore")
+    if len(head) == len(text):
+        return text
+    for end in ("\n\n", "\n", " "):
+        at = head.rfind(end, len(head) // 2)
+        if at > 0:
+            return head[:at].rstrip()
+    return head
+
+
+def _bytes(content: Content) -> int:
+    """Size as canonical JSON (Matrix specification, appendix "Canonical JSON"), but for the order of keys."""
+    return len(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())

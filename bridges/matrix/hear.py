@@ -1,0 +1,257 @@
+"""From stored events to the house, in their order: one bad event stops itself, one that must wait stops its room only.
+
+An event is done after the house has committed what it says. If we die between the two it is handed over again, and the house
+knows it by its Ref.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridges.matrix import parse
+from bridges.matrix.compose import SPACE
+from bridges.matrix.fetch import Fetch
+from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.notices import Notices
+from bridges.matrix.settings import Settings
+from server import log, metrics
+from server.bridge import (
+    Attachment,
+    Author,
+    Edit,
+    Forum,
+    Held,
+    House,
+    Inbound,
+    Join,
+    Kept,
+    Leave,
+    NewPost,
+    Proof,
+    Reaction,
+    Ref,
+    Result,
+    Retract,
+    Rows,
+)
+from server.clock import now_ms
+from server.errors import Deferred, Rejected
+
+LOT = 200
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+IDLE_SECONDS = 30.0
+_log = log.get("matrix.hear")
+
+
+@dataclass(slots=True)
+class _Pause:
+    """A room that waits: until when (monotonic seconds), and how long the pause was."""
+
+    until: float
+    seconds: float
+
+
+class Listener:
+    """Works off the inbox. One at a time in the whole installation, because order in a room matters."""
+
+    def __init__(self, house: House, settings: Settings, ghosts: Ghosts) -> None:
+        self._house, self._server = house, settings.server_name
+        self._fetch = Fetch(house, ghosts)
+        self._notices = Notices(house, ghosts)
+        self._arrived = asyncio.Event()
+        self._pauses: dict[str, _Pause] = {}
+        self.clock: Callable[[], float] = time.monotonic
+
+    def wake(self) -> None:
+        """Something new was stored."""
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._arrived.clear()
+            try:
+                wait = 0.0 if await self.work_off() else self._until_next()
+            except Deferred as later:
+                _log.warning("waiting", problem=later.reason)
+                wait = SHORTEST_PAUSE
+            except Exception as problem:  # noqa: BLE001  a loop's edge
+                metrics.LOOP_ERRORS.labels("matrix.hear").inc()
+                _log.error("the loop failed", problem=repr(problem), exc_info=True)
+                wait = SHORTEST_PAUSE
+            if wait:
+                await self._arrival(wait)
+
+    async def _arrival(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):  # not wait_for: Python 3.11's can lose a cancellation
+                await self._arrived.wait()
+        except TimeoutError:
+            return
+
+    async def work_off(self) -> int:
+        """Hand over what is stored and may go on; answers how many events were settled."""
+        kept = await self._house.write(lambda rows: rows.take(LOT))
+        settled = 0
+        for row in kept:
+            settled += await self._settle(row)
+        return settled
+
+    def _until_next(self) -> float:
+        now = self.clock()
+        soonest = min((pause.until for pause in self._pauses.values()), default=now + IDLE_SECONDS)
+        return max(0.05, min(soonest - now, IDLE_SECONDS))
+
+    async def _settle(self, row: Kept) -> bool:
+        room = ""
+        try:
+            event = json.loads(row.data)
+            if not isinstance(event, dict) or not isinstance(event.get("room_id"), str):
+                raise parse.Malformed("no event of a room")
+            room = event["room_id"]
+            pause = self._pauses.get(room)
+            if pause is not None and pause.until > self.clock():
+                return False
+            await self._hand_over(row, event, room)
+        except Deferred as later:
+            seconds = min(self._pauses[room].seconds * 2, LONGEST_PAUSE) if room in self._pauses else SHORTEST_PAUSE
+            self._pauses[room] = _Pause(self.clock() + seconds, seconds)
+            reason = later.reason
+            await self._house.write(lambda rows: rows.again(row.id, reason))
+            return False
+        except Exception as problem:  # noqa: BLE001  whatever an event does, the room goes on
+            metrics.QUARANTINED.labels(SPACE).inc()
+            _log.error("event put aside", event_name=row.name, problem=repr(problem), exc_info=True)
+            words = f"{type(problem).__name__}: {problem}"[:1000]
+            await self._house.write(lambda rows: rows.quarantine(row.id, words))
+            return True
+        self._pauses.pop(room, None)
+        await self._house.write(lambda rows: rows.done(row.id))
+        return True
+
+    async def _hand_over(self, row: Kept, event: parse.Event, room: str) -> None:
+        forum = await self._house.forum_of(room)
+        if forum is None:
+            return
+        heard = parse.parse(event, self._server)
+        match heard:
+            case parse.Message():
+                await self._message(row, event, room, forum, heard)
+            case parse.Edited():
+                await self._edited(row, event, room, forum, heard)
+            case parse.Redacted():
+                await self._redacted(row, event, room, forum, heard)
+            case parse.Reacted(target, key):
+                author = await self._author(room, event["sender"], row.attempts)
+                ref = Ref(SPACE, row.name)
+                if await self._accept(Reaction(forum.slug, author, Ref(SPACE, target), ref, key)):
+                    await self._house.write(lambda rows: rows.put("reaction", row.name, json.dumps([target, key])))
+            case parse.Member():
+                await self._member(forum, heard)
+            case parse.Encrypted():
+                await self._notices.encrypted(room)
+            case parse.Ignored(reason):
+                _log.debug("ignored", event_name=row.name, reason=reason)
+
+    async def _message(self, row: Kept, event: parse.Event, room: str, forum: Forum, said: parse.Message) -> None:
+        author = await self._author(room, event["sender"], row.attempts)
+        text, html = said.text, said.html
+        attachments: tuple[Attachment, ...] = ()
+        if said.emote:
+            text, html = f"* {author.name} {text}", None
+        if said.media is not None:
+            found = await self._fetch.media(said.media, forum.max_size, row.attempts)
+            if isinstance(found, Attachment):
+                attachments = (found,)
+            else:
+                text, html = f"{text}\n\n{found}".strip(), None
+        post = NewPost(
+            forum.slug,
+            author,
+            refs=(Ref(SPACE, row.name),),
+            parents=tuple(Ref(SPACE, name) for name in said.answers),
+            text=text,
+            html=html,
+            attachments=attachments,
+            original=row.data,
+            written_at=_written_at(event),
+            gather=True,
+        )
+        try:
+            result = await self._house.accept(post)
+        except Rejected as refusal:
+            await self._notices.answer(room, row.name, event["sender"], said.thread, refusal.reason)
+            return
+        if isinstance(result, Held) and result.reply:
+            await self._notices.answer(room, row.name, event["sender"], said.thread, result.reply)
+        if said.thread is not None:
+            thread = said.thread
+            await self._house.write(lambda rows: rows.put("threaded", thread, ""))
+
+    async def _edited(self, row: Kept, event: parse.Event, room: str, forum: Forum, edited: parse.Edited) -> None:
+        """An edit counts only by the sender of what it replaces, and only of a message that is no edit (C-S API 11.3.7)."""
+        before = await self._fetch.event(room, edited.target)
+        relation = before.get("content", {}).get("m.relates_to") if before else None
+        is_edit = isinstance(relation, dict) and relation.get("rel_type") == "m.replace"
+        if before is None or before.get("sender") != event["sender"] or is_edit:
+            return
+        author = await self._author(room, event["sender"], row.attempts)
+        target = Ref(SPACE, edited.target)
+        edit = Edit(forum.slug, author, target, Ref(SPACE, row.name), edited.text, edited.html, original=row.data)
+        if await self._accept(edit):
+            await self._house.write(lambda rows: rows.put("edit", row.name, edited.target))
+
+    async def _redacted(self, row: Kept, event: parse.Event, room: str, forum: Forum, redacted: parse.Redacted) -> None:
+        def look(rows: Rows) -> tuple[str | None, str | None]:
+            return rows.get("reaction", redacted.target), rows.get("edit", redacted.target)
+
+        reaction, edit = await self._house.write(look)
+        author = await self._author(room, event["sender"], row.attempts)
+        gone = Ref(SPACE, redacted.target)
+        if reaction is not None:
+            target, key = json.loads(reaction)
+            await self._accept(Reaction(forum.slug, author, Ref(SPACE, target), gone, key, removed=True))
+        elif edit is not None:
+            await self._restored(row, room, forum, author, edit)
+        else:
+            await self._accept(Retract(forum.slug, author, gone))
+
+    async def _restored(self, row: Kept, room: str, forum: Forum, author: Author, target: str) -> None:
+        """Taking an edit back brings the text before it back; the homeserver says which one that is."""
+        now = await self._fetch.event(room, target)
+        said = parse.current(now) if now is not None else None
+        if said is not None:
+            ref = Ref(SPACE, row.name)
+            await self._accept(
+                Edit(forum.slug, author, Ref(SPACE, target), ref, said.text, said.html, original=row.data)
+            )
+
+    async def _member(self, forum: Forum, member: parse.Member) -> None:
+        if member.name:
+            await self._fetch.named(member.user, member.name)
+        author = Author(SPACE, member.user, member.name, Proof.HOMESERVER)
+        if member.came:
+            await self._accept(Join(forum.slug, author))
+        elif member.went:
+            await self._accept(Leave(forum.slug, author))
+
+    async def _accept(self, inbound: Inbound) -> Result | None:
+        """Hand over; a refusal is logged, because it concerns something that the room shows by itself."""
+        try:
+            return await self._house.accept(inbound)
+        except Rejected as refusal:
+            _log.info("refused", kind=type(inbound).__name__, code=refusal.code, reason=refusal.reason)
+            return None
+
+    async def _author(self, room: str, user: str, attempts: int) -> Author:
+        name = await self._fetch.name(room, user, attempts)
+        return Author(SPACE, user, name, Proof.HOMESERVER)
+
+
+def _written_at(event: parse.Event) -> int | None:
+    at = event.get("origin_server_ts")
+    return min(at, now_ms()) if isinstance(at, int) and at > 0 else None

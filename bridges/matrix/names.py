@@ -1,0 +1,110 @@
+"""Names in Matrix: which are well formed, which are ours, which are another bridge's. Pure.
+
+Grammar: Matrix specification v1.15, appendix "Identifier Grammar". Nothing here is a regular expression over foreign text.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+OURS = "_junto_"
+"""Every user and alias of ours begins so; the underscore is the custom of exclusive name spaces (Application Service API)."""
+
+BOT = OURS + "bot"
+MAX_ID_BYTES = 255
+
+_SERVER_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]")
+_MEDIA_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_LOCALPART_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._=/+-")
+_PUPPETS = (
+    "bluesky_",
+    "discord_",
+    "facebook_",
+    "gmessages_",
+    "googlechat_",
+    "imessage_",
+    "instagram_",
+    "irc_",
+    "linkedin_",
+    "meta_",
+    "signal_",
+    "slack_",
+    "telegram_",
+    "twitter_",
+    "whatsapp_",
+    "xmpp_",
+)
+
+
+def is_server_name(text: str) -> bool:
+    """Whether this can be a server name: a host or an address, perhaps with a port."""
+    return 0 < len(text) <= 230 and _SERVER_CHARS.issuperset(text)
+
+
+def split_user(user_id: str) -> tuple[str, str] | None:
+    """Local part and server of a user id, or None if it is not one. Historical local parts are any printable ASCII."""
+    if not user_id.startswith("@") or len(user_id.encode("utf-8", "replace")) > MAX_ID_BYTES:
+        return None
+    local, colon, server = user_id[1:].partition(":")
+    if not colon or not local or not is_server_name(server):
+        return None
+    return (local, server) if all("!" <= c <= "~" for c in local) else None
+
+
+def local_user(key: str, server_name: str) -> str:
+    """The user id of the ghost of an author key. The homeserver may not enforce the grammar, so it is done here."""
+    safe = "".join(c if c in _LOCALPART_CHARS else "=%02x" % (ord(c) & 0xFF) for c in key.lower())
+    return f"@{OURS}{safe}"[: MAX_ID_BYTES - len(server_name) - 1] + f":{server_name}"
+
+
+def is_ours(user_id: str, server_name: str) -> bool:
+    """Our bot or one of our ghosts: what we said comes back from the homeserver under their names."""
+    parts = split_user(user_id)
+    return parts is not None and parts[0].startswith(OURS) and parts[1] == server_name
+
+
+def is_foreign_ghost(user_id: str) -> bool:
+    """A user that another bridge speaks through, as far as its name shows it.
+
+    Exclusive name spaces begin with an underscore; the puppets of the mautrix family are a network's name and a number. A person
+    who calls themselves `discord_fan` is a person.
+    """
+    parts = split_user(user_id)
+    if parts is None:
+        return False
+    local = parts[0]
+    if local.startswith("_"):
+        return True
+    for prefix in _PUPPETS:
+        rest = local.removeprefix(prefix).replace("-", "")
+        if local.startswith(prefix) and len(rest) >= 6 and all(c in "0123456789abcdef" for c in rest):
+            return any(c.isdigit() for c in rest)
+    return False
+
+
+def forum_alias(slug: str, server_name: str) -> str:
+    return f"#{OURS}{slug}:{server_name}"
+
+
+def community_alias(slug: str, server_name: str) -> str:
+    return f"#{OURS}c_{slug}:{server_name}"
+
+
+def media_parts(mxc: str) -> tuple[str, str] | None:
+    """Server and media id of an `mxc://` address, or None if it is not a well formed one."""
+    if not mxc.startswith("mxc://"):
+        return None
+    server, _, media = mxc.removeprefix("mxc://").partition("/")
+    if not is_server_name(server) or not media or len(media) > MAX_ID_BYTES or not _MEDIA_CHARS.issuperset(media):
+        return None
+    return server, media
+
+
+def link(*names: str) -> str:
+    """A matrix.to address of a room, or of an event in it."""
+    return "https://matrix.to/#/" + "/".join(quote(name, safe="") for name in names)
+
+
+def escaped(*names: str) -> tuple[str, ...]:
+    """Names as segments of a request's path."""
+    return tuple(quote(name, safe="") for name in names)

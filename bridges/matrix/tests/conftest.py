@@ -1,0 +1,44 @@
+"""The homeserver of `homeserver.py` on a port, and a bridge that has never heard of any other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from aiohttp import web
+
+from bridges.matrix import MatrixBridge, Settings
+from bridges.matrix.tests.homeserver import Homeserver
+from tests.fakes import RecordingHouse
+from tests.peers.net import free_port
+
+
+@pytest_asyncio.fixture
+async def homeserver() -> AsyncIterator[Homeserver]:
+    found = Homeserver()
+    app = web.Application(client_max_size=10_000_000)
+    app.router.add_route("*", "/{path:.*}", found.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    found.url = f"http://127.0.0.1:{port}"
+    yield found
+    found.mute = False
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture
+async def house() -> RecordingHouse:
+    return RecordingHouse()
+
+
+@pytest_asyncio.fixture
+async def bridge(homeserver: Homeserver, house: RecordingHouse, tmp_path: Path) -> AsyncIterator[MatrixBridge]:
+    values = {"homeserver": homeserver.url, "server_name": "hs.test", "listen": f"127.0.0.1:{free_port()}"}
+    settings = Settings.model_validate(values | {"registration": str(tmp_path / "registration.yaml")})
+    found = MatrixBridge(house, settings)
+    await found.prepare()
+    yield found
+    await found._ghosts.close()

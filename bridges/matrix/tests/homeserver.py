@@ -1,0 +1,93 @@
+"""A homeserver that never fails unless told to, and always remembers: for the answers that a real one gives too rarely."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Answer = web.StreamResponse | None
+
+
+@dataclass
+class Asked:
+    """One request as it came."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Homeserver:
+    """`before` may answer a request instead of the homeserver; None lets it through."""
+
+    asked: list[Asked] = field(default_factory=list)
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    media: dict[str, bytes] = field(default_factory=dict)
+    before: Callable[[Asked], Answer] = lambda asked: None
+    mute: bool = False
+    devices: bool = True
+    url: str = ""
+    _transactions: dict[str, str] = field(default_factory=dict)
+
+    def sent(self) -> list[dict[str, Any]]:
+        """The contents of the messages in the room, in order."""
+        return [event["content"] for event in self.events.values() if event["type"] == "m.room.message"]
+
+    def count(self, word: str) -> int:
+        return sum(word in asked.path for asked in self.asked)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        is_json = request.content_type == "application/json" and raw
+        asked = Asked(request.method, request.path, dict(request.query), json.loads(raw) if is_json else raw)
+        self.asked.append(asked)
+        while self.mute:
+            await asyncio.sleep(0.01)
+        return self.before(asked) or self._answer(asked)
+
+    def _answer(self, asked: Asked) -> web.Response:
+        path = asked.path
+        if "/devices/" in path:
+            return web.json_response({}, status=201) if self.devices else error(404, "M_NOT_FOUND")
+        if "/send/" in path:
+            return web.json_response({"event_id": self._event(asked)})
+        if "/redact/" in path:
+            return web.json_response({"event_id": "$redaction"})
+        if path.endswith("/upload"):
+            name = f"m{len(self.media)}"
+            self.media[name] = asked.body
+            return web.json_response({"content_uri": f"mxc://hs.test/{name}"})
+        if "/media/download/" in path:
+            found = self.media.get(path.rpartition("/")[2])
+            return web.Response(body=found) if found is not None else error(404, "M_NOT_FOUND")
+        if path.endswith("/media/config"):
+            return web.json_response({"m.upload.size": 1000})
+        if "/join/" in path:
+            return web.json_response({"room_id": "!room"})
+        if "/event/" in path:
+            found_event = self.events.get(path.rpartition("/")[2])
+            return web.json_response(found_event) if found_event else error(404, "M_NOT_FOUND")
+        return web.json_response({})
+
+    def _event(self, asked: Asked) -> str:
+        # Synapse keeps the transaction ids of all ghosts of an application service in one space.
+        known = self._transactions.get(asked.path)
+        if known is None:
+            known = f"$event{len(self.events)}"
+            self._transactions[asked.path] = known
+            kind = asked.path.split("/")[-2]
+            sender = asked.query.get("user_id", "")
+            self.events[known] = {"event_id": known, "type": kind, "sender": sender, "content": asked.body}
+        return known
+
+
+def error(status: int, code: str, words: str = "", **more: Any) -> web.Response:
+    headers = {"Retry-After": str(more.pop("after"))} if "after" in more else {}
+    return web.json_response({"errcode": code, "error": words, **more}, status=status, headers=headers)

@@ -1,0 +1,146 @@
+"""Events as the room gets them: a golden file for the whole, and what holds for every post."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridges.matrix import compose
+from bridges.matrix.compose import BUDGET, Form, Place
+from bridges.matrix.markup import to_matrix
+from bridges.matrix.tests.samples import picture, post, said
+from server.bridge import Post
+from tests.fakes import forum
+
+GOLDEN = Path(__file__).parent / "golden"
+LIMIT = 1_000_000
+
+
+def contents(post: Post, heading: bool = True, **more: Any) -> list[dict[str, Any]]:
+    return [part.content for part in compose.parts(post, heading, LIMIT, **more)]
+
+
+def fixed(**changes: object) -> Post:
+    names = {"id": 4, "number": 4, "message_id": "<4@lists.test>", "url": "https://talk.test/f/tides/4"}
+    return post(forum(), **(names | changes))
+
+
+CASES = {
+    "topic": fixed(),
+    "code": fixed(
+        fresh_text="Count them:\n\nfor wall in walls:\n    count(wall)\n\nIt is *slow*.",
+        fresh_html='<p>Count them:</p><pre><code class="language-python">for wall in walls:\n    count(wall)\n</code></pre>'
+        "<p>It is <em>slow</em>.</p>",
+    ),
+    "pictures": fixed(
+        fresh_text="Look.",
+        fresh_html='<p>Look. <img src="blob:f00d" alt="limpet"></p>',
+        files=(
+            picture(),
+            picture("b0a7", media_type="text/csv", filename="counts.csv"),
+            picture("big", size=LIMIT + 1),
+        ),
+    ),
+    "machine": fixed(automatic=True, subject=""),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name: str) -> None:
+    found = json.dumps(contents(CASES[name]), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    file = GOLDEN / f"{name}.json"
+    if os.environ.get("GOLDEN_WRITE"):
+        file.write_text(found, "utf-8")
+    assert found == file.read_text("utf-8")
+
+
+def test_an_answer_has_no_heading() -> None:
+    (content,) = contents(post(), heading=False)
+    assert content["body"] == "They are back."
+
+
+def test_a_post_of_files_alone_has_no_empty_message() -> None:
+    bare = post(fresh_text="", fresh_html="", files=(picture(),))
+    assert [content["msgtype"] for content in contents(bare, heading=False)] == ["m.image"]
+    assert [content["msgtype"] for content in contents(bare, heading=True)] == ["m.text", "m.image"]
+
+
+def test_the_quoted_past_stays_where_it_is() -> None:
+    quoting = post(
+        text="> old\nnew", fresh_text="new", fresh_html="<p>new</p>", html="<blockquote>old</blockquote><p>new</p>"
+    )
+    assert "old" not in json.dumps(contents(quoting))
+
+
+def test_markup_beyond_the_budget_is_left_out_first() -> None:
+    text = "x" * 30_000
+    (content,) = contents(post(fresh_text=text, fresh_html=f"<p>{text}</p>"))
+    assert "formatted_body" not in content
+    assert content["body"].endswith(text)
+
+
+def test_a_long_text_is_its_beginning_a_link_and_a_file_with_all_of_it() -> None:
+    paragraphs = "\n\n".join(f"Paragraph {number} é" * 40 for number in range(300))
+    long = post(text=paragraphs, fresh_text=paragraphs, fresh_html=f"<p>{paragraphs}</p>")
+    text, whole = compose.parts(long, False, LIMIT)
+    body = text.content["body"]
+    assert body.endswith(f"\n\n… full message: {long.url}")
+    assert paragraphs.startswith(body.rpartition("\n\n")[0])
+    assert len(body.encode()) < compose.EXCERPT + 200
+    assert whole.data == paragraphs.encode()
+    assert whole.content["filename"] == "message.txt"
+
+
+def test_an_edit_counts_both_of_its_copies() -> None:
+    text = "é" * 20_000
+    part = compose.edit(said(post(fresh_text=text, fresh_html="", revision=2), "$e"), "$e")
+    assert compose._bytes(part.content) <= BUDGET
+    assert part.content["m.relates_to"] == {"rel_type": "m.replace", "event_id": "$e"}
+    assert part.content["m.new_content"]["body"] in part.content["body"]
+
+
+def test_relations() -> None:
+    assert compose.relation(Place()) is None
+    to_root = compose.relation(Place("$root", "$root"))
+    assert to_root is not None
+    assert (to_root["is_falling_back"], to_root["m.in_reply_to"]) == (True, {"event_id": "$root"})
+    to_one = compose.relation(Place("$root", "$one"))
+    assert to_one is not None
+    assert (to_one["event_id"], to_one["is_falling_back"], to_one["m.in_reply_to"]) == (
+        "$root",
+        False,
+        {"event_id": "$one"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ('<p class="x">a <b>b</b></p>', "<p>a <b>b</b></p>"),
+        ('<pre><code class="language-py">x</code></pre>', '<pre><code class="language-py">x</code></pre>'),
+        ('<code class="language-py evil">x</code>', "<code>x</code>"),
+        ('<a href="javascript:alert(1)">x</a>', "<a>x</a>"),
+        ('<img src="blob:f00d" alt="limpet &lt;b&gt;">', "[limpet &lt;b&gt;]"),
+        ("<script>x()</script><mx-reply>q</mx-reply>", "q"),
+        ('<ol start="3"><li>x</li></ol>', '<ol start="3"><li>x</li></ol>'),
+    ],
+)
+def test_markup_is_matrix_s_subset(ours: str, theirs: str) -> None:
+    assert to_matrix(ours) == theirs
+
+
+@given(st.text(max_size=400), st.text(max_size=80), st.sampled_from(Form), st.integers(0, 4000))
+def test_every_event_is_json_within_its_size_and_mentions_nobody(
+    text: str, subject: str, form: Form, times: int
+) -> None:
+    said_text = text * (1 + times // 10)
+    for content in contents(post(subject=subject, text=said_text, fresh_text=said_text, fresh_html=""), form=form):
+        assert len(json.dumps(content, ensure_ascii=False).encode()) < 65_000
+        assert content["m.mentions"] == {}
+        assert "\0" not in content["body"]

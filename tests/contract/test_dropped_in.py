@@ -1,0 +1,84 @@
+"""A bridge that nobody ever heard of takes part in the whole walk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bridges
+from server.bridge import Author, Edit, NewPost, Proof, Reaction, Ref, Retract
+from tests.stories.town import town
+
+ANA, BO = (Author("memory", f"mem:{name}", name.title(), Proof.HOMESERVER) for name in ("ana", "bo"))
+
+
+@pytest.fixture
+def dropped_in(tmp_path: Path) -> Iterator[None]:
+    shutil.copytree(Path(__file__).parent / "memory", tmp_path / "more" / "memory")
+    bridges.__path__.append(str(tmp_path / "more"))
+    yield
+    bridges.__path__.remove(str(tmp_path / "more"))
+
+
+@pytest.mark.usefixtures("dropped_in")
+async def test_posts_edits_and_retractions_walk(tmp_path: Path, database: str) -> None:
+    sections: dict[str, dict[str, Any]] = {"memory": {"room": "hall"}, "email": {"relay": "smtp://127.0.0.1:9"}}
+    async with town(tmp_path, database, sections) as shore:
+        memory: Any = shore.home.bridges["memory"]
+        await shore.forum("pools")
+        await shore.settled()
+
+        first = NewPost("pools", ANA, (Ref("memory", "e1"),), text="Who knows this weed?")
+        assert (await memory.say(first)).post == "pools/1"
+        assert type(await memory.say(first)).__name__ == "Duplicate"
+        answer = NewPost("pools", BO, (Ref("memory", "e2"),), parents=(Ref("memory", "e1"),), text="Bladder wrack.")
+        await memory.say(answer)
+        page = await shore.page("/f/pools/2")
+        assert "Who knows this weed?" in page
+        assert "Bladder wrack." in page
+        assert "mem:" not in page
+
+        await shore.settled()
+        assert memory.said == []  # never back to the room it came from
+
+        web = NewPost(
+            "pools",
+            Author("web", "1", "Ana", Proof.SESSION),
+            (Ref("form", "f1"),),
+            parents=(Ref("post", "2"),),
+            text="Thanks!",
+        )
+        await shore.home.accept(web)
+        await shore.settled()
+        assert memory.said == [("post", "Thanks!", 3)]
+
+        await shore.home.accept(Edit("pools", web.author, Ref("post", "3"), Ref("form", "f2"), text="Thank you!"))
+        await shore.home.accept(Reaction("pools", BO, Ref("memory", "e1"), key="🌊"))
+        await shore.home.accept(Retract("pools", web.author, Ref("post", "3")))
+        await shore.settled()
+        assert [kind for kind, *_ in memory.said] == ["post", "edit", "retraction"]
+        assert "Thank you!" not in await shore.page("/f/pools/1")
+
+
+@pytest.mark.usefixtures("dropped_in")
+async def test_an_outage_is_waited_out_in_order(tmp_path: Path, database: str) -> None:
+    sections: dict[str, dict[str, Any]] = {"memory": {"room": "hall"}, "email": {"relay": "smtp://127.0.0.1:9"}}
+    async with town(tmp_path, database, sections) as shore:
+        memory: Any = shore.home.bridges["memory"]
+        await shore.forum("pools")
+        await memory.say(NewPost("pools", ANA, (Ref("memory", "e1"),), text="Start"))
+        await shore.settled()
+        memory.away = True
+        for n in range(5):
+            by = Author("web", "1", "Ana", Proof.SESSION)
+            await shore.home.accept(
+                NewPost("pools", by, (Ref("form", f"w{n}"),), parents=(Ref("memory", "e1"),), text=f"Number {n}")
+            )
+        assert memory.said == []
+        memory.away = False
+        await shore.settled()
+        assert [text for _, text, _ in memory.said] == [f"Number {n}" for n in range(5)]

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Any
 
 from bridges.matrix.markup import clean, to_matrix
+from bridges.matrix.names import POST_MARK
 from server.bridge import File, Post, Ref
 from server.i18n import _
 
@@ -161,7 +162,7 @@ def _said(post: Post, text: str, html: str, form: Form) -> Content:
 def _marked(post: Post, content: Content) -> Content:
     """What every event of ours carries: nobody mentioned by accident (MSC4210), the page, and the post's own names."""
     ours = {"id": post.id, "message_id": clean(post.message_id)}
-    return content | {"m.mentions": {}, "external_url": post.url, "net.junto.post": ours}
+    return content | {"m.mentions": {}, "external_url": post.url, POST_MARK: ours}
 
 
 def _named(file: File) -> Content:

@@ -44,6 +44,7 @@ from server.errors import Deferred, Rejected
 LOT = 200
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 IDLE_SECONDS = 30.0
+NOTED_TRIES, NOTED_SECONDS = 20, 0.05
 _log = log.get("matrix.hear")
 
 
@@ -156,6 +157,15 @@ class Listener:
                 await self._notices.encrypted(room)
             case parse.Ignored(reason):
                 _log.debug("ignored", event_name=row.name, reason=reason)
+                if reason == parse.OWN:
+                    await self._noted(forum, row.name)
+
+    async def _noted(self, forum: Forum, event: str) -> None:
+        """Wait a moment until our note of an event of ours is committed: an answer to it may be the very next event."""
+        for _ in range(NOTED_TRIES):
+            if await self._house.known(forum.slug, Ref(SPACE, event)):
+                return
+            await asyncio.sleep(NOTED_SECONDS)
 
     async def _message(self, row: Kept, event: parse.Event, room: str, forum: Forum, said: parse.Message) -> None:
         author = await self._author(room, event["sender"], row.attempts)

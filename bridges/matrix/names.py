@@ -11,6 +11,8 @@ OURS = "_junto_"
 """Every user and alias of ours begins so; the underscore is the custom of exclusive name spaces (Application Service API)."""
 
 BOT = OURS + "bot"
+POST_MARK = "net.junto.post"
+"""The key in an event's content that holds a post's id and Message-ID. It is a fact for others; our own voice is told by its sender."""
 MAX_ID_BYTES = 255
 
 _SERVER_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]")

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridges.matrix.markup import clean, from_matrix, without_fallback
-from bridges.matrix.names import is_foreign_ghost, is_ours, media_parts, split_user
+from bridges.matrix.names import POST_MARK, is_foreign_ghost, is_ours, media_parts, split_user
 from server.limits import NAME_CHARS
 
 MEDIA_TYPES = frozenset({"m.image", "m.file", "m.audio", "m.video"})
 KEY_CHARS = 100
 Event = dict[str, Any]
+
+
+OWN = "our own post"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ def parse(event: Event, server_name: str) -> Heard:
     if kind == "m.room.member" and "state_key" in event:
         return _member(event, content, server_name)
     if is_ours(sender, server_name):  # our own voice, told by who speaks: any client can copy our marker
-        return Ignored("our own")
+        edits = isinstance(content.get("m.relates_to"), dict) and content["m.relates_to"].get("rel_type") == "m.replace"
+        return Ignored(OWN if POST_MARK in content and not edits else "our own")
     if is_foreign_ghost(sender):
         return Ignored("another bridge")
     if kind in ("m.room.encrypted", "m.room.encryption"):

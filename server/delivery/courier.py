@@ -69,7 +69,7 @@ class Courier:
             return False
         try:
             ready = await self._store.write(self._claim)
-            lots = [await self._store.read(items.load, self._desk, each) for each in ready]
+            lots = await self._store.read(items.load, self._desk, ready) if ready else []
         except Deferred:
             return False
         except Exception:  # noqa: BLE001  the loop's edge: what was claimed comes again when its lease is over
@@ -169,7 +169,7 @@ class Courier:
         for settled, lot in group:
             if isinstance(lot.item, PostItem) and isinstance(settled.outcome, Sent):
                 row = posts.get(tx, lot.item.post.id)
-                place.claim(tx, row.forum_id, row.thread_id, row.id, settled.outcome.refs)
+                place.also_named(tx, row.forum_id, row.thread_id, row.id, settled.outcome.refs)
 
     async def _pause(self, wake: asyncio.Event) -> None:
         """Sleep until there may be something: a hint, the next due row, another process."""

@@ -5,8 +5,10 @@ A fuse stops what leaves, never what comes: every post is stored.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from server import clock
 from server.delivery import outbox
@@ -20,25 +22,31 @@ WINDOW = 10 * clock.MINUTE
 THREAD, FORUM, SERVER = 100, 1_000, 5_000  # posts in a window that no conversation of people reaches
 
 
-def check(tx: Connection, forum_id: int, thread_id: int, seq: int, post_id: int, now: int) -> str | None:
+_p = posts.c
+_NTH_OF_THREAD = (
+    sa.select(_p.published_at)
+    .where(_p.thread_id == sa.bindparam("thread"))
+    .order_by(_p.seq.desc())
+    .offset(THREAD)
+    .limit(1)
+)
+_NTH_OF_FORUM = sa.select(_p.published_at).where(_p.forum_id == sa.bindparam("forum"), _p.seq == sa.bindparam("nth"))
+_NTH_OF_ALL = sa.select(_p.arrived_at).where(_p.id == sa.bindparam("nth"))
+
+
+def check(tx: Connection, post: Row[Any], in_thread: int, now: int) -> str | None:
     """Look whether this post is one too many, and hold the forum's (or the server's) queue if so; the reason."""
-    p = posts.c
-    nth_of_thread = (
-        sa.select(p.published_at).where(p.thread_id == thread_id).order_by(p.seq.desc()).offset(THREAD).limit(1)
-    )
-    nth_of_forum = sa.select(p.published_at).where(p.forum_id == forum_id, p.seq == seq - FORUM)
-    nth_of_all = sa.select(p.arrived_at).where(p.id == post_id - SERVER)
-    if _recent(tx.scalar(nth_of_thread), now):
+    if in_thread > THREAD and _recent(tx.scalar(_NTH_OF_THREAD, {"thread": post.thread_id}), now):
         reason = _("{count} posts in one thread within ten minutes").format(count=THREAD)
-    elif _recent(tx.scalar(nth_of_forum), now):
+    elif post.seq > FORUM and _recent(tx.scalar(_NTH_OF_FORUM, {"forum": post.forum_id, "nth": post.seq - FORUM}), now):
         reason = _("{count} posts in one forum within ten minutes").format(count=FORUM)
-    elif _recent(tx.scalar(nth_of_all), now):
+    elif post.id > SERVER and _recent(tx.scalar(_NTH_OF_ALL, {"nth": post.id - SERVER}), now):
         reason = _("{count} posts on this server within ten minutes").format(count=SERVER)
         hold_server(tx, reason, now)
         return reason
     else:
         return None
-    forums.set_fuse(tx, forum_id, reason)
+    forums.set_fuse(tx, post.forum_id, reason)
     return reason
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from server.bridge import Lot, Outbound, Target
 from server.delivery import letters, notices
 from server.desk import Desk, forums
 from server.i18n import _, speaking
-from server.people import handles, identity, membership
+from server.people import handles, identity
 from server.store.schema import memberships, posts, reactions, revisions, subscriptions
 
 POSTS = ("post", "edit", "retraction", "reaction")
@@ -36,7 +36,6 @@ class Ready:
     targets: tuple[Target, ...]
     secret: str | None = None
     via: str | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tuple[list[Ready], dict[int, str]]:
@@ -56,7 +55,12 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
         tokens = {kind: of[row.subscription_id] for kind, of in printed.items() if row.subscription_id in of}
         target = Target(row.id, row.attempts, row.address or "", tokens)
         groups.setdefault((row.item_kind, row.item_id), []).append(target)
-    return [_ready(tx, desk, channel, kind, item, targets, now) for (kind, item), targets in groups.items()], dropped
+    via = _via(tx, desk, [item for kind, item in groups if kind == "post"], now)
+    ready = [
+        Ready(kind, item, channel, tuple(targets), *_tokens(tx, desk, channel, kind, item, via, now))
+        for (kind, item), targets in groups.items()
+    ]
+    return ready, dropped
 
 
 def _unwanted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
@@ -83,16 +87,18 @@ def _vanished(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
     return {row.id: "no longer published" for row in rows if row.item_kind == "post" and row.item_id not in there}
 
 
-def _ready(tx: Connection, desk: Desk, channel: str, kind: str, item_id: int, targets: list[Target], now: int) -> Ready:
-    secret, via = None, None
+def _tokens(
+    tx: Connection, desk: Desk, channel: str, kind: str, item_id: int, via: Mapping[int, str], now: int
+) -> tuple[str | None, str | None]:
+    """(secret, via) of an item, see Ready."""
+    if kind == "post":
+        return None, via.get(item_id)
     if kind == "notice":
-        secret = _notice_secret(tx, letters.get(tx, item_id), channel, now)
-    elif kind in POSTS:
-        via = _via(tx, desk, _post_id(tx, kind, item_id), now)
-    elif kind == "letter":
+        return _notice_secret(tx, letters.get(tx, item_id), channel, now), None
+    if kind == "letter":
         mine = json.loads(letters.get(tx, item_id).data).get("membership_id")
-        via = handles.printed(tx, desk.secret, "via", mine, now) if mine else None
-    return Ready(kind, item_id, channel, tuple(targets), secret, via)
+        return None, handles.printed(tx, desk.secret, "via", mine, now) if mine else None
+    return None, None
 
 
 def _notice_secret(tx: Connection, row: Row[Any], channel: str, now: int) -> str | None:
@@ -103,10 +109,15 @@ def _notice_secret(tx: Connection, row: Row[Any], channel: str, now: int) -> str
     return handles.grant(tx, template.grants, int(data["thing"]), data, now, template.valid_ms)
 
 
-def _via(tx: Connection, desk: Desk, post_id: int, now: int) -> str | None:
-    row = tx.execute(sa.select(posts.c.person_id, posts.c.forum_id).where(posts.c.id == post_id)).one()
-    member = membership.of(tx, row.person_id, row.forum_id) if row.person_id is not None else None
-    return handles.printed(tx, desk.secret, "via", member.id, now) if member is not None else None
+def _via(tx: Connection, desk: Desk, post_ids: Sequence[int], now: int) -> dict[int, str]:
+    """By post, the token of its author's -via address; of an author who is a member, or was."""
+    if not post_ids:
+        return {}
+    of_author = sa.and_(memberships.c.person_id == posts.c.person_id, memberships.c.forum_id == posts.c.forum_id)
+    authors = sa.select(posts.c.id, memberships.c.id.label("member")).join(memberships, of_author)
+    rows = tx.execute(authors.where(posts.c.id.in_(post_ids))).all()
+    printed = handles.printed_many(tx, desk.secret, "via", {row.member for row in rows}, now)
+    return {row.id: printed[row.member] for row in rows}
 
 
 def _post_id(tx: Connection, kind: str, item_id: int) -> int:
@@ -117,9 +128,9 @@ def _post_id(tx: Connection, kind: str, item_id: int) -> int:
     return item_id
 
 
-def load(tx: Connection, desk: Desk, ready: Ready) -> Lot:
-    """The item of a lot, in the port's words."""
-    return Lot(_item(tx, desk, ready), ready.targets, f"{ready.kind}:{ready.item_id}")
+def load(tx: Connection, desk: Desk, ready: Sequence[Ready]) -> list[Lot]:
+    """The items, in the port's words."""
+    return [Lot(_item(tx, desk, each), each.targets, f"{each.kind}:{each.item_id}") for each in ready]
 
 
 def _item(tx: Connection, desk: Desk, ready: Ready) -> Outbound:

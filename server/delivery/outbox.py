@@ -35,9 +35,9 @@ class Settled:
 
 
 # Book -----------------------------------------------------------------------------------------------------------------
-def book_post(tx: Connection, receivers: Select[Any], now: int) -> int:
-    """Book everybody whom the SELECT names, once per origin and mailbox; how many."""
-    booked = insert_from(tx, deliveries, receivers, UNIQUE)
+def book_post(tx: Connection, receivers: Select[Any], facts: Mapping[str, Any]) -> int:
+    """Book everybody whom the SELECT names, given its facts, once per origin and mailbox; how many."""
+    booked = insert_from(tx, deliveries, receivers, UNIQUE, facts)
     db.after(tx, "outbox")
     return booked
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from server import jobs, log, metrics
@@ -14,7 +13,6 @@ from server.delivery import outbox
 from server.desk import Desk, book, forums, posts
 from server.errors import Deferred
 from server.store.db import Store
-from server.store.schema import subscriptions
 
 EVERY_SECONDS = 5.0
 _log = log.get("upkeep")
@@ -48,9 +46,8 @@ def _book_slice(tx: Connection, desk: Desk) -> bool:
     post = posts.get(tx, slice_.post_id)
     if post.state == "published":
         forum = forums.by_id(tx, post.forum_id)
-        now = desk.now()
-        part = sa.and_(subscriptions.c.id > slice_.after_subscription, subscriptions.c.id <= slice_.until_subscription)
-        outbox.book_post(tx, book.receivers(desk, post, forum.settle_ms, now, part), now)
+        part = (slice_.after_subscription, slice_.until_subscription)
+        outbox.book_post(tx, book.RECEIVERS, book.facts(desk, post, forum.settle_ms, desk.now(), *part))
     return True
 
 

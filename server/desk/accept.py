@@ -36,15 +36,14 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared) -> Result:
     decision = policy.decide(policy.facts(forum, inbound.author.proof, member, inbound.automatic))
     if isinstance(decision, policy.Refuse):
         raise Rejected(decision.code, decision.reason)
-    who = author.ensure(tx, inbound.author, now)
+    who = known or author.ensure(tx, inbound.author, now)
     if isinstance(decision, policy.Hold):
         return _hold(tx, desk, forum, prepared, who, names, decision)
     if decision.join:
         _joins(tx, desk, forum, inbound.author, who)
     if inbound.gather and (appended := gather.append(tx, desk, forum, prepared, who, names)):
         return appended
-    post_id = _store(tx, desk, forum, prepared, who, names, "published")
-    seq = publish(tx, desk, forum, post_id, names, inbound.parents)
+    seq = _publish(tx, desk, forum, prepared, names, _row(forum, prepared, who, names, now))
     return Accepted(f"{forum.slug}/{seq}", f"{desk.base_url}/f/{forum.slug}/{seq}")
 
 
@@ -87,63 +86,94 @@ def _same_author(seen: Row[Any], known: identity.Known | None) -> bool:
     return known is not None and (seen.person_id == known.person_id)
 
 
-def _store(
-    tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared, who: identity.Known, names: list[Ref], state: str
-) -> int:
-    inbound, now = prepared.inbound, desk.now()
+def _row(forum: Row[Any], prepared: Prepared, who: identity.Known, names: list[Ref], now: int) -> dict[str, Any]:
+    """The columns of a post that are known before it has a place."""
+    inbound = prepared.inbound
     assert isinstance(inbound, NewPost)
-    message_id = next(name.name for name in names if name.space == MESSAGE_ID)
-    post_id = posts.add(
-        tx,
-        forum_id=forum.id,
-        origin=posts.same_in_other_forum(tx, message_id, who.address_id or None, who.person_id),
-        state=state,
-        person_id=who.person_id,
-        address_id=who.address_id or None,
-        author_name=who.name or author.shown_name(inbound.author),
-        channel=inbound.author.channel,
-        proof=int(inbound.author.proof),
-        message_id=message_id,
-        subject=prepared.subject,
-        content_hash=prepared.content_hash,
-        written_at=inbound.written_at,
-        arrived_at=now,
-    )
-    pieces = [gather.piece(prepared)] if inbound.gather else None
-    posts.set_body(tx, post_id, prepared.derived, pieces)
-    posts.add_files(tx, post_id, prepared.files, now)
+    return {
+        "forum_id": forum.id,
+        "person_id": who.person_id,
+        "address_id": who.address_id or None,
+        "author_name": who.name or author.shown_name(inbound.author),
+        "channel": inbound.author.channel,
+        "proof": int(inbound.author.proof),
+        "message_id": next(name.name for name in names if name.space == MESSAGE_ID),
+        "subject": prepared.subject,
+        "content_hash": prepared.content_hash,
+        "written_at": inbound.written_at,
+        "arrived_at": now,
+    }
+
+
+def _store(tx: Connection, prepared: Prepared, row: dict[str, Any]) -> int:
+    """Write the post with all that belongs to it; its id."""
+    inbound = prepared.inbound
+    assert isinstance(inbound, NewPost)
+    row["origin"] = posts.same_in_other_forum(tx, row["message_id"], row["person_id"])
+    post_id = posts.add(tx, **row)
+    posts.add_body(tx, post_id, prepared.derived, [gather.piece(prepared)] if inbound.gather else None)
+    posts.add_files(tx, post_id, prepared.files, row["arrived_at"])
     if prepared.original is not None:
-        posts.add_original(tx, post_id, inbound.author.channel, prepared.original)
+        posts.add_original(tx, post_id, row["channel"], prepared.original)
     return post_id
 
 
-def publish(
+def _publish(
+    tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared, names: list[Ref], row: dict[str, Any]
+) -> int:
+    """Place a new post, number it, store it, tell everybody; its number."""
+    inbound = prepared.inbound
+    assert isinstance(inbound, NewPost)
+    stands = place.place(tx, forum.id, names, inbound.parents, prepared.subject)
+    seq, modseq = forums.next_number(tx, forum.id)
+    post_id = _store(tx, prepared, row | _standing(stands, seq, row["arrived_at"]))
+    words = prepared.subject or gather.opening_words(prepared.derived.fresh_text)
+    _tell(tx, desk, forum, posts.get(tx, post_id), stands, names, words, modseq)
+    return seq
+
+
+def publish_held(
     tx: Connection, desk: Desk, forum: Row[Any], post_id: int, names: list[Ref], parents: tuple[Ref, ...]
 ) -> int:
-    """Place a stored post, give it its number, tell everybody; its number. Also called when a held post is approved."""
-    now = desk.now()
-    row = posts.get(tx, post_id)
-    stands = place.place(tx, forum.id, names, parents, row.subject)
-    seq = forums.next_seq(tx, forum.id)
-    posts.update(
-        tx,
-        post_id,
-        state="published",
-        seq=seq,
-        thread_id=stands.thread_id,
-        parent_id=stands.parent_id,
-        parent_ref_id=stands.parent_ref_id,
-        published_at=now,
-    )
-    refs = place.claim(tx, forum.id, stands.thread_id, post_id, names)
-    place.adopt(tx, post_id, stands.parent_id, stands.thread_id, refs)
-    place.published(tx, stands.thread_id, post_id, seq, row.subject or gather.opening_words(tx, post_id), now)
-    forums.changed(tx, forum.id, "post", post_id, now)
-    book.post(tx, desk, forum, post_id, now)
-    metrics.ACCEPTED.labels(row.channel, "published").inc()
-    if reason := fuse.check(tx, forum.id, stands.thread_id, seq, post_id, now):
-        tell_operator(tx, desk, forum, reason)
+    """As `_publish`, of a post that is stored already because it was held."""
+    subject = posts.get(tx, post_id).subject
+    stands = place.place(tx, forum.id, names, parents, subject)
+    seq, modseq = forums.next_number(tx, forum.id)
+    posts.update(tx, post_id, **_standing(stands, seq, desk.now()))
+    words = subject or gather.opening_words(posts.body(tx, post_id).fresh_text)
+    _tell(tx, desk, forum, posts.get(tx, post_id), stands, names, words, modseq)
     return seq
+
+
+def _standing(stands: place.Place, seq: int, now: int) -> dict[str, Any]:
+    return {
+        "state": "published",
+        "seq": seq,
+        "thread_id": stands.thread_id,
+        "parent_id": stands.parent_id,
+        "parent_ref_id": stands.parent_ref_id,
+        "published_at": now,
+    }
+
+
+def _tell(
+    tx: Connection,
+    desk: Desk,
+    forum: Row[Any],
+    post: Row[Any],
+    stands: place.Place,
+    names: list[Ref],
+    words: str,
+    modseq: int,
+) -> None:
+    """The post has its number: its names are claimed, its thread counts it, everybody who gets it is booked."""
+    place.claim(tx, forum.id, stands, post.id, names)
+    in_thread = place.published(tx, stands.thread_id, post.id, post.seq, words, post.published_at)
+    forums.noted(tx, forum.id, modseq, post.id, post.published_at)
+    book.post(tx, desk, forum, post, desk.now())
+    metrics.ACCEPTED.labels(post.channel, "published").inc()
+    if reason := fuse.check(tx, post, in_thread, desk.now()):
+        tell_operator(tx, desk, forum, reason)
 
 
 def tell_operator(tx: Connection, desk: Desk, forum: Row[Any], reason: str) -> None:
@@ -186,7 +216,7 @@ def _hold(
     repeated = queue.same(tx, forum.id, by, prepared.content_hash)
     if repeated is not None:
         return Held(repeated, decision.reason)
-    post_id = _store(tx, desk, forum, prepared, who, names, "held")
+    post_id = _store(tx, prepared, _row(forum, prepared, who, names, now) | {"state": "held"})
     name = queue.hold(
         tx,
         post_id,

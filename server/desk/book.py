@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, Row, Select
+from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam
 
 from server import bridge
 from server.delivery import outbox
@@ -17,93 +17,98 @@ from server.store.schema import addresses, memberships, posts, subscriptions
 
 FANOUT = 5_000  # receivers; above that a post is booked in slices
 SLICE = 2_500
+LAST = 2**62  # after every subscription's id
+MISSED = 1_000  # posts that a new room is given
+
+_a, _s, _m = addresses.c, subscriptions.c, memberships.c
+_earlier, _parent = posts.alias("earlier"), posts.alias("parent")
+_opens = bindparam("opens", type_=sa.Boolean())
+_follows = sa.or_(
+    _opens, sa.exists().where(_earlier.c.thread_id == bindparam("thread"), _earlier.c.person_id == _s.person_id)
+)
+_answers_me = sa.exists().where(_parent.c.id == bindparam("parent"), _parent.c.person_id == _s.person_id)
+_wanted = sa.or_(
+    _s.mode == "each",  # every post
+    sa.and_(_s.mode == "topics", sa.or_(_follows, _answers_me)),  # first posts, and threads that one takes part in
+    sa.and_(_s.mode == "mentions", _answers_me),  # replies to me
+)
+RECEIVERS: Select[Any] = (
+    sa.select(
+        sa.literal("post", String).label("item_kind"),
+        bindparam("post", type_=BigInteger()).label("item_id"),
+        bindparam("origin", type_=BigInteger()).label("origin"),
+        _s.forum_id,
+        _a.channel,
+        _s.address_id,
+        _s.id.label("subscription_id"),
+        sa.case(
+            (_a.channel.in_(bindparam("ordered", expanding=True)), bindparam("thread", type_=BigInteger())), else_=None
+        ).label("order_key"),
+        sa.case(
+            (_a.channel.in_(bindparam("quick", expanding=True)), bindparam("now", type_=BigInteger())),
+            else_=bindparam("settled", type_=BigInteger()),
+        ).label("not_before"),
+        bindparam("now", type_=BigInteger()).label("created_at"),
+    )
+    .select_from(subscriptions.join(addresses, _a.id == _s.address_id))
+    .outerjoin(memberships, sa.and_(_m.person_id == _s.person_id, _m.forum_id == _s.forum_id))
+    .where(
+        _s.forum_id == bindparam("forum"),
+        _s.id > bindparam("after"),
+        _s.id <= bindparam("until"),
+        _s.state == "active",
+        _wanted,
+        sa.or_(_s.person_id.is_(None), _m.state == "active"),
+        sa.or_(_s.person_id.is_(None), _s.person_id != bindparam("author"), _s.own_posts),
+        sa.or_(_s.person_id.is_not(None), _a.channel != bindparam("channel")),
+    )
+    .order_by(_s.id)
+)
+"""Deliveries of a post: each active subscription of the forum whose mode wants it, never its author's own unless they ask for it,
+never the room that it came from. Settle time binds the channels that cannot take back what they sent."""
+
+_COUNT = sa.select(sa.func.count(), sa.func.min(_s.id), sa.func.max(_s.id)).where(
+    _s.forum_id == bindparam("forum"), _s.state == "active"
+)
+_RANKED = (
+    sa.select(_s.id, sa.func.row_number().over(order_by=_s.id).label("n"))
+    .where(_s.forum_id == bindparam("forum"), _s.state == "active")
+    .subquery()
+)
+_EDGES = sa.select(_RANKED.c.id).where(_RANKED.c.n % SLICE == 0)
 
 
-def post(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, now: int) -> None:
+def post(tx: Connection, desk: Desk, forum: Row[Any], row: Row[Any], now: int) -> None:
     """Book a published post for everybody who gets it, and release its parent, so that order never inverts."""
-    row = tx.execute(sa.select(posts).where(posts.c.id == post_id)).one()
-    ids = subscriptions.c.id
-    count, first, last = tx.execute(
-        sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(
-            subscriptions.c.forum_id == forum.id, subscriptions.c.state == "active"
-        )
-    ).one()
+    count, first, last = tx.execute(_COUNT, {"forum": forum.id}).one()
     if count > FANOUT:
-        edges = [*tx.scalars(_edges(forum.id)), last]
-        outbox.slice_fanout(tx, post_id, first - 1, edges)
+        edges = [*tx.scalars(_EDGES, {"forum": forum.id}), last]
+        outbox.slice_fanout(tx, row.id, first - 1, edges)
     elif count:
-        outbox.book_post(tx, receivers(desk, row, forum.settle_ms, now), now)
+        outbox.book_post(tx, RECEIVERS, facts(desk, row, forum.settle_ms, now))
     if row.parent_id is not None:
         outbox.release(tx, "post", row.parent_id, now)
 
 
-def _edges(forum_id: int) -> Select[tuple[int]]:
-    ranked = (
-        sa.select(subscriptions.c.id, sa.func.row_number().over(order_by=subscriptions.c.id).label("n"))
-        .where(subscriptions.c.forum_id == forum_id, subscriptions.c.state == "active")
-        .subquery()
-    )
-    return sa.select(ranked.c.id).where(ranked.c.n % SLICE == 0)
-
-
-def receivers(
-    desk: Desk, row: Row[Any], settle_ms: int, now: int, only: ColumnElement[bool] | None = None
-) -> Select[Any]:
-    """SELECT of deliveries' columns: each active subscription of the forum whose mode wants this post.
-
-    Never back to the room it came from, not to its author unless they ask for it; settle time binds channels that cannot
-    take back what they sent, and only posts of channels that can change them.
-    """
-    due = row.published_at + settle_ms if row.channel in (*desk.channels(takes_back=True), bridge.WEB) else now
-    a, s, m = addresses.c, subscriptions.c, memberships.c
-    author = row.person_id if row.person_id is not None else -1
-    wanted = sa.or_(
-        s.mode == "each",
-        sa.and_(s.mode == "topics", _follows(row)),
-        sa.and_(s.mode.in_(("mentions", "topics")), _answers(row)),
-    )
-    query = (
-        sa.select(
-            sa.literal("post").label("item_kind"),
-            sa.literal(row.id).label("item_id"),
-            sa.literal(row.origin).label("origin"),
-            s.forum_id,
-            a.channel,
-            s.address_id,
-            s.id.label("subscription_id"),
-            sa.case((a.channel.in_(desk.ordered()), row.thread_id), else_=None).label("order_key"),
-            sa.case((a.channel.in_(desk.channels(takes_back=True)), now), else_=max(due, now)).label("not_before"),
-            sa.literal(now).label("created_at"),
-        )
-        .select_from(subscriptions.join(addresses, a.id == s.address_id))
-        .outerjoin(memberships, sa.and_(m.person_id == s.person_id, m.forum_id == s.forum_id))
-        .where(
-            s.forum_id == row.forum_id,
-            s.state == "active",
-            wanted,
-            sa.or_(s.person_id.is_(None), m.state == "active"),
-            sa.or_(s.person_id.is_(None), s.person_id != author, s.own_posts),
-            sa.or_(s.person_id.is_not(None), a.channel != row.channel),
-        )
-        .order_by(s.id)
-    )
-    return query if only is None else query.where(only)
-
-
-def _follows(row: Row[Any]) -> ColumnElement[bool]:
-    """Mode `topics`: first posts, then the threads that one follows by asking or replying."""
-    if row.parent_id is None and row.parent_ref_id is None:
-        return sa.true()
-    earlier = posts.alias("earlier")
-    return sa.exists().where(earlier.c.thread_id == row.thread_id, earlier.c.person_id == subscriptions.c.person_id)
-
-
-def _answers(row: Row[Any]) -> ColumnElement[bool]:
-    """Mode `mentions`: replies to me."""
-    if row.parent_id is None:
-        return sa.false()
-    parent = posts.alias("parent")
-    return sa.exists().where(parent.c.id == row.parent_id, parent.c.person_id == subscriptions.c.person_id)
+def facts(desk: Desk, row: Row[Any], settle_ms: int, now: int, after: int = 0, until: int = LAST) -> dict[str, Any]:
+    """What RECEIVERS asks for, of a row of posts; of subscriptions with an id after `after`, until `until`."""
+    changeable = row.channel == bridge.WEB or row.channel in desk.channels(takes_back=True)
+    return {
+        "post": row.id,
+        "origin": row.origin,
+        "forum": row.forum_id,
+        "thread": row.thread_id,
+        "parent": row.parent_id,
+        "opens": row.parent_id is None and row.parent_ref_id is None,
+        "author": row.person_id if row.person_id is not None else -1,
+        "channel": row.channel,
+        "ordered": desk.ordered(),
+        "quick": desk.channels(takes_back=True),
+        "settled": max(row.published_at + settle_ms, now) if changeable else now,
+        "now": now,
+        "after": after,
+        "until": until,
+    }
 
 
 def change(tx: Connection, desk: Desk, kind: str, item_id: int, post_id: int, but_not: str | None, now: int) -> None:
@@ -115,15 +120,11 @@ def change(tx: Connection, desk: Desk, kind: str, item_id: int, post_id: int, bu
 
 
 def missed(tx: Connection, desk: Desk, forum: Row[Any], subscription_id: int, now: int) -> None:
-    """A room that is new gets what was posted before it was there, oldest first, a thousand posts at most."""
-    latest = (
-        sa.select(posts)
-        .where(posts.c.forum_id == forum.id, posts.c.state == "published")
-        .order_by(posts.c.seq.desc())
-        .limit(1_000)
-    )
+    """A room that is new gets what was posted before it was there, oldest first."""
+    mine = (posts.c.forum_id == forum.id, posts.c.state == "published")
+    latest = sa.select(posts).where(*mine).order_by(posts.c.seq.desc()).limit(MISSED)
     for row in reversed(tx.execute(latest).all()):
-        outbox.book_post(tx, receivers(desk, row, 0, now, subscriptions.c.id == subscription_id), now)
+        outbox.book_post(tx, RECEIVERS, facts(desk, row, 0, now, subscription_id - 1, subscription_id))
 
 
 def tend(tx: Connection, desk: Desk, forum_id: int, now: int) -> None:

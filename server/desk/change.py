@@ -39,7 +39,7 @@ def edit(tx: Connection, desk: Desk, prepared: Prepared) -> Result:
     else:
         posts.set_body(tx, target.post_id, prepared.derived)
     if prepared.original is not None:
-        posts.add_original(tx, target.post_id, inbound.author.channel, prepared.original)
+        posts.append_original(tx, target.post_id, inbound.author.channel, prepared.original)
     revision = posts.add_revision(tx, target.post_id, before.text, now)
     forums.changed(tx, forum.id, "edit", target.post_id, now)
     book.change(tx, desk, "edit", revision, target.post_id, inbound.author.channel, now)
@@ -128,7 +128,7 @@ def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
         names = [Ref(bridge.MESSAGE_ID, f"<{row.content_hash[:40]}.{forum.slug}@{forum.mail_domain}>")]
     queue.release(tx, row.post_id)
     parents = tuple(Ref(*each) for each in json.loads(row.parents))
-    seq = accept.publish(tx, desk, forum, row.post_id, names, parents)
+    seq = accept.publish_held(tx, desk, forum, row.post_id, names, parents)
     audit.record(tx, actor, "approve", name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")
     return f"{forum.slug}/{seq}"
 

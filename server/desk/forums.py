@@ -46,11 +46,11 @@ _VIEW = select(
 _BY_SLUG = _VIEW.where(forums.c.slug == bindparam("name"))
 _BY_ID = _VIEW.where(forums.c.id == bindparam("forum"))
 _LOCK = select(forums.c.id).where(forums.c.id == bindparam("forum")).with_for_update()
-_NEXT_SEQ = (
+_NEXT_NUMBER = (
     update(forums)
     .where(forums.c.id == bindparam("forum"))
-    .values(last_seq=forums.c.last_seq + 1)
-    .returning(forums.c.last_seq)
+    .values(last_seq=forums.c.last_seq + 1, modseq=forums.c.modseq + 1)
+    .returning(forums.c.last_seq, forums.c.modseq)
 )
 _NEXT_MODSEQ = (
     update(forums)
@@ -173,12 +173,19 @@ def all_forums(tx: Connection) -> list[Row[Any]]:
 
 def lock(tx: Connection, forum_id: int) -> None:
     """Wait for everybody else who writes in this forum (PostgreSQL; on SQLite a writer is alone already)."""
-    tx.execute(_LOCK, {"forum": forum_id})
+    if tx.dialect.name != "sqlite":
+        tx.execute(_LOCK, {"forum": forum_id})
 
 
-def next_seq(tx: Connection, forum_id: int) -> int:
-    """The number of the post that is published now: its archive number and its place in the order of delivery."""
-    return int(tx.execute(_NEXT_SEQ, {"forum": forum_id}).scalar_one())
+def next_number(tx: Connection, forum_id: int) -> tuple[int, int]:
+    """(seq, modseq) of the post that is published now: its archive number, and the change that it is. Record the change with `noted`."""
+    row = tx.execute(_NEXT_NUMBER, {"forum": forum_id}).one()
+    return row.last_seq, row.modseq
+
+
+def noted(tx: Connection, forum_id: int, modseq: int, post_id: int, now: int) -> None:
+    """The post with that modseq is there."""
+    changes.record(tx, forum_id, modseq, "post", post_id, now)
 
 
 def changed(tx: Connection, forum_id: int, kind: str, thing_id: int, now: int) -> int:

@@ -66,12 +66,12 @@ def append(
     posts.set_body(tx, last.id, joined(pieces), pieces)
     posts.add_files(tx, last.id, prepared.files, now)
     if prepared.original is not None:
-        posts.add_original(tx, last.id, inbound.author.channel, prepared.original)
-    place.claim(tx, forum.id, last.thread_id, last.id, own)
+        posts.append_original(tx, last.id, inbound.author.channel, prepared.original)
+    place.also_named(tx, forum.id, last.thread_id, last.id, own)
     forums.changed(tx, forum.id, "edit", last.id, now)
     return Accepted(f"{forum.slug}/{last.seq}")
 
 
-def opening_words(tx: Connection, post_id: int) -> str:
+def opening_words(fresh_text: str) -> str:
     """A subject for a post that has none: its first words."""
-    return first_words(posts.body(tx, post_id).fresh_text, SUBJECT_CHARS)
+    return first_words(fresh_text, SUBJECT_CHARS)

@@ -17,37 +17,62 @@ from server.desk.prepare import StoredFile
 from server.store.schema import attachments, blobs, bodies, originals, posts, reactions, revisions
 from server.store.upsert import insert_id, insert_new
 
+_ADD = posts.insert().returning(posts.c.id)
+_OWN_ORIGIN = posts.update().where(posts.c.id == sa.bindparam("post")).values(origin=posts.c.id)
+_ADD_BODY = bodies.insert()
+_ADD_ORIGINAL = originals.insert()
+_SAME_ELSEWHERE = (
+    sa.select(posts.c.origin)
+    .where(
+        posts.c.message_id == sa.bindparam("name"),
+        posts.c.state == "published",
+        posts.c.person_id == sa.bindparam("person"),
+    )
+    .limit(1)
+)
+
 
 def add(tx: Connection, **values: Any) -> int:
     """A new post; its id. `origin` is its own id unless given."""
-    post_id = insert_id(tx, posts, **values)
+    post_id = int(tx.execute(_ADD, values).scalar_one())
     if values.get("origin") is None:
-        tx.execute(posts.update().where(posts.c.id == post_id).values(origin=post_id))
+        tx.execute(_OWN_ORIGIN, {"post": post_id})
     return post_id
+
+
+def add_body(tx: Connection, post_id: int, derived: Derived, pieces: list[dict[str, str]] | None = None) -> None:
+    """The derived texts of a new post."""
+    tx.execute(_ADD_BODY, {"post_id": post_id} | _body(derived, pieces))
 
 
 def set_body(tx: Connection, post_id: int, derived: Derived, pieces: list[dict[str, str]] | None = None) -> None:
     """The derived texts of a post, in place of what was there."""
-    values = {
+    tx.execute(bodies.update().where(bodies.c.post_id == post_id).values(**_body(derived, pieces)))
+
+
+def _body(derived: Derived, pieces: list[dict[str, str]] | None) -> dict[str, str | None]:
+    return {
         "text": derived.text,
         "html": derived.html,
         "fresh_text": derived.fresh_text,
         "fresh_html": derived.fresh_html,
         "pieces": json.dumps(pieces) if pieces is not None else None,
     }
-    changed = tx.execute(bodies.update().where(bodies.c.post_id == post_id).values(**values))
-    if not changed.rowcount:
-        tx.execute(bodies.insert().values(post_id=post_id, **values))
 
 
 def body(tx: Connection, post_id: int) -> Row[Any]:
     return tx.execute(sa.select(bodies).where(bodies.c.post_id == post_id)).one()
 
 
-def add_original(tx: Connection, post_id: int, channel: str, compressed: bytes) -> None:
-    """The bytes as received, as the next part of the post."""
+def add_original(tx: Connection, post_id: int, channel: str, compressed: bytes, part: int = 0) -> None:
+    """The bytes as received, of a new post."""
+    tx.execute(_ADD_ORIGINAL, {"post_id": post_id, "part": part, "channel": channel, "bytes": compressed})
+
+
+def append_original(tx: Connection, post_id: int, channel: str, compressed: bytes) -> None:
+    """The bytes as received, as the next part of a post."""
     part = tx.scalar(sa.select(sa.func.count()).select_from(originals).where(originals.c.post_id == post_id)) or 0
-    tx.execute(originals.insert().values(post_id=post_id, part=part, channel=channel, bytes=compressed))
+    add_original(tx, post_id, channel, compressed, part)
 
 
 def add_files(tx: Connection, post_id: int, files: Sequence[StoredFile], now: int) -> None:
@@ -174,17 +199,6 @@ def latest_lonely(tx: Connection, forum_id: int) -> Row[Any] | None:
     return row if row is not None and row.parent_id is None and row.parent_ref_id is None else None
 
 
-def same_in_other_forum(tx: Connection, message_id: str, address_id: int | None, person_id: int | None) -> int | None:
+def same_in_other_forum(tx: Connection, message_id: str, person_id: int) -> int | None:
     """The origin of the same author's post with this Message-ID in another forum, if there is one."""
-    return tx.scalar(
-        sa.select(posts.c.origin)
-        .where(
-            posts.c.message_id == message_id,
-            posts.c.state == "published",
-            sa.or_(
-                sa.and_(posts.c.address_id.is_not(None), posts.c.address_id == address_id),
-                sa.and_(posts.c.person_id.is_not(None), posts.c.person_id == person_id),
-            ),
-        )
-        .limit(1)
-    )
+    return tx.scalar(_SAME_ELSEWHERE, {"name": message_id, "person": person_id})

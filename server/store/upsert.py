@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table
@@ -37,12 +38,26 @@ def insert_or_set(
     tx.execute(statement.on_conflict_do_update(index_elements=list(unique), set_=new))
 
 
-def insert_from(tx: Connection, table: Table, source: Select[Any], unique: Sequence[str]) -> int:
-    """INSERT … SELECT of the columns that `source` names, but for rows that are there already; how many were inserted."""
+def insert_from(
+    tx: Connection, table: Table, source: Select[Any], unique: Sequence[str], facts: Mapping[str, Any] | None = None
+) -> int:
+    """INSERT … SELECT of the columns that `source` names, but for rows that are there already; how many were inserted.
+
+    `facts` fill the parameters of `source`.
+    """
+    statement = _from_select(tx.dialect.name, table, source, tuple(unique))
+    return tx.execute(statement, dict(facts or {}), execution_options=COUNTED).rowcount
+
+
+@lru_cache(maxsize=32)
+def _from_select(
+    dialect: str, table: Table, source: Select[Any], unique: tuple[str, ...]
+) -> sqlite.Insert | postgresql.Insert:
     columns = [column.name for column in source.selected_columns]
-    statement = _insert(tx, table).from_select(columns, source, include_defaults=False)
-    new = statement.on_conflict_do_nothing(index_elements=list(unique))
-    return tx.execute(new, execution_options=COUNTED).rowcount
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return insert.from_select(columns, source, include_defaults=False).on_conflict_do_nothing(
+        index_elements=list(unique)
+    )
 
 
 def insert_id(tx: Connection, table: Table, **values: Any) -> int:

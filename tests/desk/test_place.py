@@ -33,7 +33,7 @@ class Board:
         parents = [Ref(MESSAGE_ID, f"<{each}>") for each in reversed(references)]
         post_id = posts.add(self.tx, forum_id=self.forum, channel="web", message_id=f"<{name}>", subject=subject)
         stands = place.place(self.tx, self.forum, own, parents, subject)
-        seq = forums.next_seq(self.tx, self.forum)
+        seq, _modseq = forums.next_number(self.tx, self.forum)
         posts.update(
             self.tx,
             post_id,
@@ -42,8 +42,7 @@ class Board:
             parent_id=stands.parent_id,
             parent_ref_id=stands.parent_ref_id,
         )
-        refs = place.claim(self.tx, self.forum, stands.thread_id, post_id, own)
-        place.adopt(self.tx, post_id, stands.parent_id, stands.thread_id, refs)
+        place.claim(self.tx, self.forum, stands, post_id, own)
         place.published(self.tx, stands.thread_id, post_id, seq, subject, 1)
         self.names[post_id] = name
         return post_id
@@ -135,6 +134,16 @@ def test_a_new_subject_that_names_the_old_one_is_a_thread_of_its_own(board: Boar
     board.post("a", subject="Tides")
     board.post("b", "a", subject="Weeds (was: Tides)")
     assert board.families() == {frozenset("a"), frozenset("b")}
+    assert board.tree()["b"] == "a"
+
+
+def test_an_answer_that_was_faster_than_our_own_note_of_the_name_is_adopted(board: Board) -> None:
+    first = board.post("a")
+    board.post("b", "event")
+    assert board.families() == {frozenset("a"), frozenset("b")}
+    thread = board.tx.scalar(sa.select(posts_table.c.thread_id).where(posts_table.c.id == first))
+    place.also_named(board.tx, board.forum, thread, first, [Ref(MESSAGE_ID, "<event>")])
+    assert board.families() == {frozenset("ab")}
     assert board.tree()["b"] == "a"
 
 

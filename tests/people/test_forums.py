@@ -104,7 +104,9 @@ def test_every_option_names_a_column_and_reads_its_own_default(place: Place) -> 
 
 
 def test_numbers_of_posts_follow_one_another(place: Place) -> None:
-    assert [place.do(forums.next_seq, place.forum) for _ in range(3)] == [1, 2, 3]
+    numbers = [place.do(forums.next_number, place.forum) for _ in range(3)]
+    assert [seq for seq, _modseq in numbers] == [1, 2, 3]
+    assert [modseq - numbers[0][1] for _seq, modseq in numbers] == [0, 1, 2]
 
 
 def test_a_change_is_read_by_whoever_asks_what_is_new_since(place: Place) -> None:

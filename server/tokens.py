@@ -24,7 +24,7 @@ def _letters(raw: bytes) -> str:
 
 def printed(key: bytes, kind: str, thing: int) -> str:
     """A token that is printed again and again (unsubscribe, bounces): the same for the same kind and id."""
-    return _letters(hmac.new(key, f"{kind}:{thing}".encode(), hashlib.sha256).digest())
+    return _letters(hmac.digest(key, f"{kind}:{thing}".encode(), "sha256"))
 
 
 def random_token() -> str:

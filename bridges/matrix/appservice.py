@@ -70,7 +70,8 @@ class Endpoint:
     async def _transaction(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         events = split(body)
-        transaction = request.match_info["id"]
+        # The id alone does not name it: Synapse on SQLite counts transactions from 1 again after a restart.
+        transaction = request.match_info["id"].encode("utf-8", "replace") + b"\0" + body
         if await self._house.write(lambda rows: _store(rows, transaction, events)):
             self._arrived()
         return web.json_response({})
@@ -120,9 +121,9 @@ def _nameless(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _store(rows: Rows, transaction: str, events: list[tuple[str, bytes]]) -> bool:
-    """One transaction: its id and all its events, or nothing. False if it is known already."""
-    name = hashlib.sha256(transaction.encode("utf-8", "replace")).hexdigest()
+def _store(rows: Rows, transaction: bytes, events: list[tuple[str, bytes]]) -> bool:
+    """One transaction: its name and all its events, or nothing. False if it is known already."""
+    name = hashlib.sha256(transaction).hexdigest()
     seen: list[str] = json.loads(rows.get("transactions", "seen") or "[]")
     if name in seen:
         return False

@@ -167,9 +167,10 @@ class Courier:
     def _settled(self, tx: Connection, group: list[tuple[Settled, Lot]]) -> None:
         outbox.settle(tx, self._traits, [settled for settled, _ in group], self._desk.now())
         for settled, lot in group:
-            if isinstance(lot.item, PostItem) and isinstance(settled.outcome, Sent):
+            named = settled.outcome.refs if isinstance(settled.outcome, Sent) else ()
+            if named and isinstance(lot.item, PostItem):
                 row = posts.get(tx, lot.item.post.id)
-                place.also_named(tx, row.forum_id, row.thread_id, row.id, settled.outcome.refs)
+                place.also_named(tx, row.forum_id, row.thread_id, row.id, named)
 
     async def _pause(self, wake: asyncio.Event) -> None:
         """Sleep until there may be something: a hint, the next due row, another process."""

@@ -52,6 +52,12 @@ async def test_events_are_kept_once_in_order_before_the_answer(door: Door, house
     assert json.loads(house.rows.inbox["$one"][1]) == EVENT
 
 
+async def test_a_homeserver_that_counts_from_one_again_loses_nothing(door: Door, house: RecordingHouse) -> None:
+    await door.push("1", EVENT)
+    await door.push("1", EVENT | {"event_id": "$after-its-restart"})
+    assert list(house.rows.inbox) == ["$one", "$after-its-restart"]
+
+
 async def test_a_database_that_is_away_makes_the_homeserver_come_again(
     door: Door, house: RecordingHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import random
-import smtplib
 import threading
 import time
 from pathlib import Path
@@ -15,28 +14,14 @@ import sqlalchemy as sa
 from server import app, config
 from server.desk import forums
 from server.people import identity, membership
-from server.store.schema import addresses, deliveries, posts
+from server.store.schema import posts
+from tests.faults.crashing import claimed, copies, send_until_taken, wait_until_sent
 from tests.faults.serving import Serving
 from tests.peers.net import free_port
 from tests.peers.postfix import Postfix
-from tests.stories.town import letter, read, write_config
+from tests.stories.town import letter, write_config
 
 POSTS, MEMBERS, KILLS, SENDERS = 100, 4, 6, 4
-
-
-def _send_until_taken(port: int, raw: bytes, sender: str, to: str, deadline: float) -> None:
-    """As an MTA does: the same message again until it is taken."""
-    while True:
-        try:
-            with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
-                client.sendmail(sender, [to], raw)
-            return
-        except (OSError, smtplib.SMTPException) as problem:
-            permanent = isinstance(problem, smtplib.SMTPResponseException) and problem.smtp_code >= 500
-            if permanent:
-                raise
-        assert time.monotonic() < deadline, "never taken"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
@@ -78,7 +63,7 @@ def test_power_cuts(engine: str, tmp_path: Path, postfix: Postfix, request: pyte
 
     def sender(part: int) -> None:
         for i in range(part, POSTS, SENDERS):
-            _send_until_taken(smtp, raws[i], people[i % MEMBERS], to, deadline)
+            send_until_taken(smtp, raws[i], people[i % MEMBERS], to, deadline)
 
     threads = [threading.Thread(target=sender, args=(part,)) for part in range(SENDERS)]
     for thread in threads:
@@ -87,53 +72,24 @@ def test_power_cuts(engine: str, tmp_path: Path, postfix: Postfix, request: pyte
     for _ in range(KILLS):
         time.sleep(chance.uniform(0.05, 0.6))
         server.kill()
-        in_flight.update(home.store.read_now(_claimed))
+        in_flight.update(home.store.read_now(claimed))
         server.start()
     for thread in threads:
         thread.join()
     try:
-        _wait_until_sent(home.store, deadline)
+        wait_until_sent(home.store, deadline)
         server.stop()
         numbers = home.store.read_now(lambda tx: list(tx.scalars(sa.select(posts.c.seq).order_by(posts.c.seq))))
         assert numbers == list(range(1, POSTS + 1))
-        copies = _copies(postfix, people, deadline)
+        received = copies(postfix, people, deadline)
         expected = {(f"<p{i}@crash.test>", a) for i in range(POSTS) for a in people if a != people[i % MEMBERS]}
-        twice = {copy: count for copy, count in copies.items() if count > 1}
+        twice = {copy: count for copy, count in received.items() if count > 1}
         print(
             f"seed {seed}, {engine}: {POSTS} posts, {len(expected)} copies, {KILLS} kills, {len(in_flight)} in flight, {len(twice)} twice"
         )
-        assert set(copies) == expected  # nothing lost, nothing invented
+        assert set(received) == expected  # nothing lost, nothing invented
         assert all(
             count <= 1 + in_flight[copy] for copy, count in twice.items()
         )  # once more for each cut that it was under way at
     finally:
         home.store.close()
-
-
-def _claimed(tx: sa.Connection) -> list[tuple[str, str]]:
-    query = (
-        sa.select(posts.c.message_id, addresses.c.address)
-        .join_from(deliveries, posts, posts.c.id == deliveries.c.item_id)
-        .join(addresses, addresses.c.id == deliveries.c.address_id)
-        .where(deliveries.c.item_kind == "post", deliveries.c.state == "claimed")
-    )
-    return [(row.message_id, row.address) for row in tx.execute(query)]
-
-
-def _wait_until_sent(store: object, deadline: float) -> None:
-    unsent = sa.select(sa.func.count()).select_from(deliveries).where(deliveries.c.state != "sent")
-    while store.read_now(lambda tx: tx.scalar(unsent)):  # type: ignore[attr-defined]
-        assert time.monotonic() < deadline, "some mail was never sent"
-        time.sleep(0.2)
-
-
-def _copies(postfix: Postfix, people: list[str], deadline: float) -> collections.Counter[tuple[str, str]]:
-    """What lies in the mailboxes, once the relay's own queue is empty."""
-    while postfix.queue():
-        assert time.monotonic() < deadline, "the relay's queue does not empty"
-        time.sleep(0.2)
-    found: collections.Counter[tuple[str, str]] = collections.Counter()
-    for address in people:
-        for raw in postfix.mailbox(address).messages():
-            found[str(read(raw)["Message-ID"]), address] += 1
-    return found

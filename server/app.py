@@ -26,7 +26,7 @@ from server.content.attachments import Blobs
 from server.delivery import upkeep
 from server.delivery.courier import Courier
 from server.desk import Desk
-from server.errors import CommandError
+from server.errors import CommandError, Deferred
 from server.house import Household
 from server.store.db import Store
 from server.web.app import make_app
@@ -97,6 +97,7 @@ async def _run(home: Household, parts: set[str]) -> None:
     try:
         async with running(home, parts) as tasks:
             _log.info("ready", base_url=home.desk.base_url, parts=sorted(parts))
+            print(f"Junto is at {home.desk.base_url} ({', '.join(sorted(parts))}). Ctrl-C ends it.", flush=True)
             signalled = asyncio.create_task(stopped.wait())
             waiting: list[asyncio.Task[Any]] = [signalled, *tasks]
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -128,6 +129,8 @@ async def running(home: Household, parts: set[str]) -> AsyncIterator[list[asynci
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        with contextlib.suppress(Deferred):
+            await home.store.write(upkeep.leave, holder, home.now())
 
 
 def _workers(home: Household, holder: str, host: str) -> list[asyncio.Task[None]]:
@@ -143,7 +146,13 @@ async def _pages(home: Household) -> aiohttp_web.AppRunner:
     runner = aiohttp_web.AppRunner(make_app(home), access_log=None)
     await runner.setup()
     host, port = config.host_port(home.config.web.listen)
-    await aiohttp_web.TCPSite(runner, host, port).start()
+    try:
+        await aiohttp_web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise CommandError(
+            f"[web] listen = {home.config.web.listen}: {error.strerror or error}. End what uses that port, or choose another one."
+        ) from error
     return runner
 
 

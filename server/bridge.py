@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 MESSAGE_ID = "message-id"
 """The name space of Refs that are RFC 5322 Message-IDs, with their angle brackets. Others are named after the bridge."""
@@ -56,7 +56,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that came with a post. `content_id` (no brackets) or `source` is how its HTML names it, if it does."""
+    """A file that came with a post. `content_id` (no brackets) is how its HTML names it, if it does."""
 
     filename: str
     media_type: str
@@ -71,8 +71,8 @@ class NewPost:
     """A post by somebody. `refs` are its own names, `parents` what it answers, nearest first. At least one of text and html.
 
     Inline pictures in `html` are named `cid:CONTENT-ID`. `written_at` is what the author's message claims. `automatic`: a
-    machine wrote it (RFC 3834): it is never posted unless the forum allows it. `gather`: one of a burst of short messages, which
-    the desk may append to the author's post before it while that is not yet due.
+    machine wrote it (RFC 3834): it is refused. `gather`: one of a burst of short messages, which the desk may append to the
+    author's post before it while that is not yet due.
     """
 
     forum: str
@@ -88,7 +88,6 @@ class NewPost:
     written_at: int | None = None
     automatic: bool = False
     gather: bool = False
-    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,6 @@ class Act:
     author: Author
     verb: str
     token: str | None = None
-    argument: str = ""
     ref: Ref | None = None
     automatic: bool = False
 
@@ -513,12 +511,6 @@ class Health:
 
 
 @runtime_checkable
-class Checked(Protocol):
-    async def check(self) -> Health:
-        """Does the far side answer? Within a second."""
-
-
-@runtime_checkable
 class Commands(Protocol):
     def commands(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
         """Subcommands of `junto NAME-OF-THE-BRIDGE …`: each answers a text to print. Called without a running server."""
@@ -558,8 +550,6 @@ class Rows(Protocol):
 
     def drop(self, kind: str, key: str) -> None: ...
 
-    def scan(self, kind: str) -> dict[str, str]: ...
-
 
 class House(Protocol):
     """What the server gives a bridge. Every coroutine may raise `Deferred` when the database is away."""
@@ -574,9 +564,6 @@ class House(Protocol):
     async def knows(self, slug: str) -> Forum | None:
         """The forum of that name, if there is one (for RCPT: says nothing of who may post)."""
 
-    async def may_post(self, forum: str, author: Author) -> str | None:
-        """None if a post of this author would be accepted now, else the sentence that says why not."""
-
     async def forum_of(self, address: str) -> Forum | None:
         """The forum whose posts go to this room address of the calling bridge."""
 
@@ -585,9 +572,6 @@ class House(Protocol):
 
     async def known(self, forum: str, ref: Ref) -> bool:
         """Whether a post of the forum has this name."""
-
-    async def redeem(self, kind: str, token: str) -> int | None:
-        """The id of the thing that an unexpired token of this kind stands for."""
 
     async def write(self, work: Callable[[Rows], T]) -> T:
         """Run `work` in one transaction over the bridge's own rows; returns after the commit."""
@@ -603,6 +587,3 @@ class House(Protocol):
 
     def report(self, ok: bool, detail: str = "") -> None:
         """Tell /healthz how the far side is."""
-
-
-Create = Callable[[House, Any], Bridge | None]

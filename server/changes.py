@@ -6,23 +6,15 @@ change; a hint sent to the process is only a reason to look here.
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, insert
 
 from server.store import db
 from server.store.schema import changes
 
-KINDS = frozenset({"post", "edit", "retraction", "reaction", "thread", "forum", "member"})
-"""What can change; `thing_id` is the id of a post (the first four), a thread, the forum or a person."""
+KINDS = frozenset({"post", "edit", "retraction", "reaction", "forum", "member"})
+"""What can change; `thing_id` is the id of a post (the first four), the forum or a person."""
 
 _RECORD = insert(changes)
-_SINCE = (
-    select(changes)
-    .where(changes.c.forum_id == bindparam("forum"), changes.c.modseq > bindparam("after"))
-    .order_by(changes.c.modseq)
-    .limit(bindparam("limit"))
-)
 
 
 def record(tx: Connection, forum_id: int, modseq: int, kind: str, thing_id: int, now: int) -> None:
@@ -31,8 +23,3 @@ def record(tx: Connection, forum_id: int, modseq: int, kind: str, thing_id: int,
     row = {"forum_id": forum_id, "modseq": modseq, "kind": kind, "thing_id": thing_id, "at": now}
     tx.execute(_RECORD, row)
     db.after(tx, "changes")
-
-
-def since(tx: Connection, forum_id: int, modseq: int, limit: int = 500) -> list[Row[Any]]:
-    """The changes after `modseq`, oldest first, at most `limit`."""
-    return list(tx.execute(_SINCE, {"forum": forum_id, "after": modseq, "limit": limit}))

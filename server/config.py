@@ -18,8 +18,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from server.errors import ConfigError
 
-EXAMPLE_SECRETS = frozenset({"secret", "changeme", "change-me", "example", "password", "user:pw@host"})
-
 
 class Section(BaseModel):
     """Base of every section: an unknown key is an error."""
@@ -30,7 +28,7 @@ class Section(BaseModel):
 class ServerSection(Section):
     base_url: str = Field("http://localhost:8080", description="public address, used in every link")
     data_dir: str = Field("var", description="database, attachments, keys")
-    operator: str = Field("", description="where postmaster@ and abuse@ go; empty: kept, and `junto doctor` says so")
+    operator: str = Field("", description="where postmaster@ and abuse@ go; empty: their mail is kept in the database")
 
     @field_validator("base_url")
     @classmethod

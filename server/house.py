@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from server import bridge, metrics
-from server.bridge import Author, Forum, Health, Inbound, Ref, Result, Rows
+from server.bridge import Forum, Health, Inbound, Ref, Result, Rows
 from server.config import Config
 from server.content.attachments import Blobs
 from server.delivery import outbox
-from server.desk import Desk, accept, author, book, change, forums, letters, members, place, policy
-from server.desk.prepare import Prepared, prepare
-from server.errors import Deferred, JuntoError, Rejected, StoreUnavailable
-from server.people import handles, identity, membership
+from server.desk import Desk, accept, book, change, forums, letters, members, place
+from server.desk.prepare import Prepared, Written, prepare
+from server.errors import JuntoError, Rejected, StoreUnavailable
+from server.people import identity, membership
 from server.store.db import Store
 from server.store.rows import BridgeRows
 
@@ -42,18 +42,16 @@ class Household:
 
     async def accept(self, inbound: Inbound) -> Result:
         """The one door in: returns after the commit. Raises Rejected (permanent) or Deferred (come again)."""
-        channel = _channel(inbound)
+        channel, result = _channel(inbound), "deferred"
         try:
-            result = await self._accept(inbound)
+            answer = await self._accept(inbound)
+            result = type(answer).__name__.lower()
         except Rejected:
-            metrics.ACCEPTED.labels(channel, "refused").inc()
+            result = "rejected"
             raise
-        except Deferred:
-            metrics.ACCEPTED.labels(channel, "deferred").inc()
-            raise
-        if isinstance(result, bridge.Duplicate):
-            metrics.ACCEPTED.labels(channel, "duplicate").inc()
-        return result
+        finally:
+            metrics.ACCEPTED.labels(channel, result).inc()
+        return answer
 
     async def _accept(self, inbound: Inbound) -> Result:
         write, desk = self.store.write, self.desk
@@ -79,7 +77,7 @@ class Household:
             case bridge.Act():
                 return await write(members.act, desk, inbound)
 
-    async def _prepared(self, inbound: bridge.NewPost | bridge.Edit) -> Prepared:
+    async def _prepared(self, inbound: Written) -> Prepared[Written]:
         try:
             return await asyncio.to_thread(prepare, inbound, self.blobs)
         except OSError as error:
@@ -138,18 +136,6 @@ class BridgeHouse:
 
         return await self._home.store.read(work)
 
-    async def may_post(self, forum: str, author_: Author) -> str | None:
-        def work(tx: Connection) -> str | None:
-            row = forums.find(tx, forum)
-            if row is None:
-                return "there is no such forum"
-            known = author.find(tx, author_)
-            member = membership.of(tx, known.person_id, row.id) if known else None
-            decision = policy.decide(policy.facts(row, author_.proof, member))
-            return None if isinstance(decision, policy.Publish) else decision.reason
-
-        return await self._home.store.read(work)
-
     async def forum_of(self, address: str) -> Forum | None:
         def work(tx: Connection) -> Forum | None:
             forum_id = membership.room_forum(tx, self._name, address)
@@ -173,13 +159,6 @@ class BridgeHouse:
         def work(tx: Connection) -> bool:
             row = forums.find(tx, forum)
             return row is not None and place.find(tx, row.id, [ref]) is not None
-
-        return await self._home.store.read(work)
-
-    async def redeem(self, kind: str, token: str) -> int | None:
-        def work(tx: Connection) -> int | None:
-            grant = handles.redeem(tx, kind, token, self._home.now())
-            return grant.thing_id if grant is not None else None
 
         return await self._home.store.read(work)
 

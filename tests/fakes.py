@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from server.bridge import Accepted, Author, Community, Forum, Inbound, Kept, Ref, Result
+from server.bridge import Accepted, Community, Forum, Inbound, Kept, Ref, Result
 from server.errors import NotFound
 
 T = TypeVar("T")
@@ -77,9 +77,6 @@ class RecordingRows:
     def drop(self, kind: str, key: str) -> None:
         self.facts.pop((kind, key), None)
 
-    def scan(self, kind: str) -> dict[str, str]:
-        return {key: value for (of, key), value in self.facts.items() if of == kind}
-
 
 class RecordingHouse:
     """Accepts everything unless `answer` (a result or an error) says otherwise, and remembers it in `accepted`."""
@@ -105,9 +102,6 @@ class RecordingHouse:
     async def knows(self, slug: str) -> Forum | None:
         return self.forums.get(slug)
 
-    async def may_post(self, forum: str, author: Author) -> str | None:
-        return None
-
     async def forum_of(self, address: str) -> Forum | None:
         slug = self.rooms.get(address)
         return self.forums[slug] if slug else None
@@ -117,9 +111,6 @@ class RecordingHouse:
 
     async def known(self, forum: str, ref: Ref) -> bool:
         return ref in self.refs
-
-    async def redeem(self, kind: str, token: str) -> int | None:
-        return None
 
     async def write(self, work: Callable[[RecordingRows], T]) -> T:
         inbox, facts, by_id = dict(self.rows.inbox), dict(self.rows.facts), dict(self.rows._by_id)

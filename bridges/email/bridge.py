@@ -13,12 +13,11 @@ from bridges.email.send import Sender
 from bridges.email.settings import Relay, Settings, relay
 from bridges.email.source import source
 from server import limits, log, metrics
-from server.bridge import Bridge, Forum, Health, House, Lot, Post, Settle, Traits, Way
+from server.bridge import Bridge, Forum, House, Lot, Post, Settle, Traits, Way
 from server.clock import DAY, HOUR, MINUTE
 from server.i18n import _
 
 OPEN_AGAIN_SECONDS = 5.0
-CHECK_SECONDS = 0.9
 logger = log.get("email.bridge")
 
 TRAITS = Traits(
@@ -95,27 +94,6 @@ class EmailBridge:
         # every character that is not unreserved is written %XX: "&", "+" and angle brackets mean something else in a link
         link += f"?subject={quote(answer, safe='')}&In-Reply-To={quote(post.message_id, safe='')}"
         return (Way(_("Reply by mail"), link, address),)
-
-    async def check(self) -> Health:
-        """Whether the relay says hello."""
-        where = f"{self._relay.host}:{self._relay.port}"
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                reader, writer = await asyncio.open_connection(
-                    self._relay.host, self._relay.port, ssl=True if self._relay.tls else None
-                )
-                try:
-                    banner = await reader.readline()
-                    writer.write(b"QUIT\r\n")
-                finally:
-                    writer.close()
-        except (OSError, TimeoutError, ValueError) as problem:
-            reason = str(problem) or _("no answer")
-            return Health(False, _("the mail relay {where} is away: {reason}").format(where=where, reason=reason))
-        if not banner.startswith(b"220"):
-            said = banner[:80].decode("ascii", "replace").strip()
-            return Health(False, _("the mail relay {where} refuses us: {said}").format(where=where, said=said))
-        return Health(True)
 
 
 def create(house: House, settings: Settings) -> Bridge:

@@ -38,7 +38,8 @@ def notice(item: NoticeItem, domain: str, now: int) -> Mail:
         sender = mailbox("From", address(forum, "owner"), forum.title)
     else:
         sender = mailbox("From", f"postmaster@{domain}", SITE)
-    return _mail(item, structured("Auto-Submitted", ["auto-generated"]) + sender, now, item.in_reply_to)
+    kind = "auto-replied" if item.in_reply_to else "auto-generated"  # RFC 3834 section 5
+    return _mail(item, structured("Auto-Submitted", [kind]) + sender, now, item.in_reply_to)
 
 
 def _mail(item: LetterItem | NoticeItem, head: bytes, now: int, parents: tuple[str, ...]) -> Mail:

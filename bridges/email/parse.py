@@ -41,7 +41,6 @@ class Mail:
     message_id: str
     parents: tuple[str, ...]
     written_at: int | None
-    language: str
     automatic: bool
     answering: bool
     null_sender: bool
@@ -71,7 +70,6 @@ def parse(raw: bytes, envelope_from: str, domain: str, now: int) -> Mail:
         message_id=_message_id(header, raw, domain),
         parents=tuple(identification.parents(header.values("in-reply-to"), header.values("references"))),
         written_at=_date(header, now),
-        language=_language(header),
         automatic=answering or envelope_from == "" or _by_a_machine(header, author),
         answering=answering,
         null_sender=envelope_from == "",
@@ -110,12 +108,6 @@ def _date(header: Fields, now: int) -> int | None:
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
     return moment if OLDEST_MS <= moment <= now + clock.DAY else None
-
-
-def _language(header: Fields) -> str:
-    tag = header.first("content-language").decode("ascii", "replace").replace(",", " ").split()
-    well_formed = bool(tag) and 2 <= len(tag[0]) <= 35 and tag[0].replace("-", "").isalnum() and tag[0].isascii()
-    return tag[0] if well_formed else ""  # RFC 5646 section 2.1
 
 
 def _by_a_machine(header: Fields, author: Named | None) -> bool:

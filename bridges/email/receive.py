@@ -83,7 +83,6 @@ def _post(mail: Mail, forum: str, author: Author) -> NewPost:
         original=mail.raw,
         written_at=mail.written_at,
         automatic=mail.automatic,
-        language=mail.language,
     )
 
 

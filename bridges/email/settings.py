@@ -66,7 +66,9 @@ class Settings(Section):
     trusted_networks: tuple[str, ...] = Field(
         default=(), description="submission hosts whose mail counts as authenticated; never your own MX"
     )
-    trusted_authserv_id: str = Field(default="", description="believe Authentication-Results of this id only")
+    trusted_authserv_id: str = Field(
+        default="", description="whose Authentication-Results to believe; not looked at yet"
+    )
 
     @field_validator("domain")
     @classmethod

@@ -6,7 +6,4 @@ Its own map is README.md beside this file. It knows the server's port and ground
 from bridges.matrix.bridge import MatrixBridge, create
 from bridges.matrix.settings import Settings
 
-LABEL = "Matrix"
-"""The channel's name as people know it."""
-
-__all__ = ["LABEL", "MatrixBridge", "Settings", "create"]
+__all__ = ["MatrixBridge", "Settings", "create"]

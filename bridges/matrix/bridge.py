@@ -28,7 +28,7 @@ from server.errors import ConfigError
 from server.i18n import _
 
 PULSE_SECONDS = 60.0
-CHECK_SECONDS = 1.0
+WHOAMI_SECONDS = 1.0
 SHUTDOWN_SECONDS = 5.0
 _log = log.get("matrix")
 
@@ -41,7 +41,6 @@ def create(house: House, settings: Settings) -> Bridge | None:
 class MatrixBridge:
     """Application service of one homeserver."""
 
-    label = "Matrix"
     traits = Traits(
         channel=SPACE,
         takes_back=True,
@@ -120,17 +119,6 @@ class MatrixBridge:
         await self.prepare()
         return registration.advice(self.registration_path.resolve(), self._settings)
 
-    async def check(self) -> Health:
-        """Whether the homeserver answers and knows us."""
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                await self._ghosts.service().call("GET", "/_matrix/client/v3/account/whoami")
-        except TimeoutError:
-            return Health(False, _("the homeserver does not answer"))
-        except Trouble as trouble:
-            return Health(False, str(trouble))
-        return Health(True)
-
     # The pulse
     def _on_doubt(self, problem: str) -> None:
         self._house.report(False, problem)
@@ -168,7 +156,18 @@ class MatrixBridge:
             await self._ghosts.service().call("POST", path, {"transaction_id": secrets.token_hex(8)})
         except Trouble as trouble:
             if trouble.status == 404:  # older than v1.7
-                return await self.check()
+                return await self._whoami()
             _log.warning("homeserver away", problem=str(trouble))
+            return Health(False, str(trouble))
+        return Health(True)
+
+    async def _whoami(self) -> Health:
+        """Whether the homeserver answers and knows us, where it cannot ping."""
+        try:
+            async with asyncio.timeout(WHOAMI_SECONDS):
+                await self._ghosts.service().call("GET", "/_matrix/client/v3/account/whoami")
+        except TimeoutError:
+            return Health(False, _("the homeserver does not answer"))
+        except Trouble as trouble:
             return Health(False, str(trouble))
         return Health(True)

@@ -57,7 +57,7 @@ class _Pause:
 
 
 class Listener:
-    """Works off the inbox. One at a time in the whole installation, because order in a room matters."""
+    """Works off the inbox. The role runs in one process, and this once in it, because order in a room matters."""
 
     def __init__(self, house: House, settings: Settings, ghosts: Ghosts) -> None:
         self._house, self._server = house, settings.server_name

@@ -19,7 +19,6 @@ from server.i18n import _
 
 CREATOR_STANDS_ABOVE = 12  # the room version since which a creator may not be named in the power levels (MSC4289)
 NOBODY = 101  # more than anybody can be given, so that nobody can close the room's text to the archive
-JOIN_RULES = {"open": "public", "approval": "knock", "invite": "invite"}
 
 
 class Rooms:
@@ -47,7 +46,7 @@ class Rooms:
         if room is None:
             room = await self._made(bot, f"_junto_{forum.slug}", self._room(forum))
         await self._house.attach(forum.slug, room)
-        rule = _rule(JOIN_RULES.get(forum.join_policy, "invite"))
+        rule = _rule("public" if forum.join_policy == "open" else "invite")
         states = {
             "m.room.name": {"name": forum.title},
             "m.room.topic": {"topic": topic(forum)},

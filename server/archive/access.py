@@ -11,8 +11,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Row
 
+from server.bridge import Proof
+from server.desk import policy
 from server.errors import NotFound
 from server.i18n import gettext as _
+from server.people.membership import MODERATORS
 
 Act = Literal["read", "join", "post", "moderate"]
 
@@ -28,7 +31,7 @@ class Viewer:
 
     def moderates(self, forum_id: int) -> bool:
         """Whether they look after the forum."""
-        return self.roles.get(forum_id) in ("moderator", "owner")
+        return self.roles.get(forum_id) in MODERATORS
 
 
 STRANGER = Viewer()
@@ -45,27 +48,15 @@ def may(viewer: Viewer, act: Act, forum: Row[Any]) -> str | None:
         return None if viewer.moderates(forum.id) else _("Only moderators of this forum may do that.")
     if viewer.person_id is None:
         return _("Please sign in first.")
-    if forum.state != "open":
-        return _("This forum is closed: it can be read, and nothing new can be written.")
-    if forum.id in viewer.banned:
-        return _("You may not take part in this forum. Its owners can tell you why.")
-    return _may_join(viewer, forum) if act == "join" else _may_post(viewer, forum)
-
-
-def _may_join(viewer: Viewer, forum: Row[Any]) -> str | None:
-    if forum.id in viewer.roles:
-        return _("You are a member already.")
-    if forum.join_policy == "invite":
-        return _("This forum is joined by invitation only.")
-    return None
-
-
-def _may_post(viewer: Viewer, forum: Row[Any]) -> str | None:
-    if forum.post_policy == "moderators" and not viewer.moderates(forum.id):
-        return _("Only moderators write in this forum.")
-    if forum.id not in viewer.roles and forum.join_policy != "open":
-        return _("Only members write in this forum.")
-    return None  # in an open forum a first post joins
+    role = viewer.roles.get(forum.id)
+    state = "banned" if forum.id in viewer.banned else "active" if role else None
+    if act == "join":
+        return _("You are a member already.") if role else policy.refuses_to_join(forum, state)
+    facts = policy.Facts(
+        forum.title, forum.join_policy, forum.post_policy, forum.state, Proof.SESSION, role=role, state=state
+    )
+    decision = policy.decide(facts)
+    return decision.reason if isinstance(decision, policy.Refuse) else None
 
 
 def ask(viewer: Viewer, forum: Row[Any] | None) -> Row[Any]:

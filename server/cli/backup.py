@@ -121,5 +121,5 @@ def _fill(conf: config_file.Config, archive: archive_file.Reader) -> None:
 
 
 def _hold(tx: Connection, made_at: str, now: int) -> None:
-    fuse.hold_server(tx, _("restored from the backup of {made_at}").format(made_at=made_at), now)
+    fuse.hold_server(tx, _("restored from the backup of {made_at}").format(made_at=made_at))
     audit.record(tx, ACTOR, "restore", made_at, now)

@@ -80,7 +80,7 @@ def set_(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Set options of a member, for example delivery=daily role=moderator."""
+    """Set options of a member, for example delivery=topics role=moderator."""
     given = pairs(values)
     wanted = options.read(given)
     with opened(config) as home:

@@ -113,9 +113,9 @@ def hold(
 
         def work(tx: Connection) -> None:
             if forum is None:
-                fuse.hold_server(tx, reason, home.now())
+                fuse.hold_server(tx, reason)
             else:
-                fuse.hold_forum(tx, forum, reason, home.now())
+                fuse.hold_forum(tx, forum, reason)
             audit.record(tx, ACTOR, "queue hold", forum or "*", home.now(), detail=reason)
 
         home.store.write_now(work)
@@ -129,9 +129,9 @@ def release(forum: ForumOrAll = None, config: ConfigOption = None, as_json: Json
 
         def work(tx: Connection) -> None:
             if forum is None:
-                fuse.release_server(tx, home.now())
+                fuse.release_server(tx)
             else:
-                fuse.release_forum(tx, forum, home.now())
+                fuse.release_forum(tx, forum)
             audit.record(tx, ACTOR, "queue release", forum or "*", home.now())
 
         home.store.write_now(work)

@@ -153,7 +153,6 @@ def listing(tx: Connection, forum_id: int) -> list[dict[str, Any]]:
             "role": row.role,
             "state": row.state,
             "may_post": row.may_post,
-            "hide_address": row.hide_address,
             "joined_at": show.when(row.joined_at),
             "addresses": addresses.get(row.person_id, []),
         }

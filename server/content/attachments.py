@@ -10,7 +10,6 @@ import mimetypes
 import os
 import re
 import secrets
-import struct
 import unicodedata
 from pathlib import Path
 
@@ -23,7 +22,6 @@ _HASH = re.compile(r"[0-9a-f]{64}\Z")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\Z")
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 _PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
-_JPEG_SEGMENTS = 500
 
 
 class Blobs:
@@ -129,55 +127,4 @@ def picture(data: bytes) -> str | None:
         return "image/gif"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
-    return None
-
-
-def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels by the header of a PNG, JPEG, GIF or WebP picture; None if it is none or is cut off."""
-    size: tuple[int, ...] | None
-    try:
-        match picture(data):
-            case "image/png" if data[12:16] == b"IHDR":
-                size = struct.unpack_from(">II", data, 16)
-            case "image/gif":
-                size = struct.unpack_from("<HH", data, 6)
-            case "image/webp":
-                size = _webp_size(data)
-            case "image/jpeg":
-                size = _jpeg_size(data)
-            case _:
-                return None
-    except struct.error:
-        return None
-    return (size[0], size[1]) if size and size[0] and size[1] else None
-
-
-def _webp_size(data: bytes) -> tuple[int, int] | None:
-    """Of the three kinds of WebP (RFC 9649 sections 2.5 to 2.7)."""
-    kind = data[12:16]
-    if kind == b"VP8X" and len(data) >= 30:
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    if kind == b"VP8L" and data[20:21] == b"\x2f":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
-        width, height = struct.unpack_from("<HH", data, 26)
-        return width & 0x3FFF, height & 0x3FFF
-    return None
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """From the frame header, which is the first of the start-of-frame segments (ITU-T T.81 annex B)."""
-    place = 2
-    for _segment in range(_JPEG_SEGMENTS):
-        marker, length = struct.unpack_from(">HH", data, place)
-        if marker == 0xFFFF:
-            place += 1
-            continue
-        if 0xFFC0 <= marker <= 0xFFCF and marker not in (0xFFC4, 0xFFC8, 0xFFCC):
-            height, width = struct.unpack_from(">HH", data, place + 5)
-            return width, height
-        if marker >> 8 != 0xFF or length < 2:
-            return None
-        place += 2 + length
     return None

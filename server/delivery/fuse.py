@@ -42,7 +42,7 @@ def check(tx: Connection, post: Row[Any], in_thread: int, now: int) -> str | Non
         reason = _("{count} posts in one forum within ten minutes").format(count=FORUM)
     elif post.id > SERVER and _recent(tx.scalar(_NTH_OF_ALL, {"nth": post.id - SERVER}), now):
         reason = _("{count} posts on this server within ten minutes").format(count=SERVER)
-        hold_server(tx, reason, now)
+        hold_server(tx, reason)
         return reason
     else:
         return None
@@ -54,23 +54,23 @@ def _recent(at: int | None, now: int) -> bool:
     return at is not None and now - at < WINDOW
 
 
-def hold_forum(tx: Connection, slug: str, reason: str, now: int) -> None:
+def hold_forum(tx: Connection, slug: str, reason: str) -> None:
     """Nothing of the forum leaves until `release_forum`. Raises NotFound."""
     forums.set_fuse(tx, forums.get(tx, slug).id, reason)
 
 
-def release_forum(tx: Connection, slug: str, now: int) -> None:
+def release_forum(tx: Connection, slug: str) -> None:
     """Raises NotFound."""
     forums.set_fuse(tx, forums.get(tx, slug).id, None)
     db.after(tx, "outbox")
 
 
-def hold_server(tx: Connection, reason: str, now: int) -> None:
+def hold_server(tx: Connection, reason: str) -> None:
     """Nothing leaves until `release_server`."""
     insert_or_set(tx, server_state, {"key": outbox.HELD, "value": reason}, ["key"], ["value"])
 
 
-def release_server(tx: Connection, now: int) -> None:
+def release_server(tx: Connection) -> None:
     tx.execute(server_state.delete().where(server_state.c.key == outbox.HELD))
     db.after(tx, "outbox")
 

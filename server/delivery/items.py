@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 import zstandard
@@ -156,6 +157,7 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
     template, data = notices.TEMPLATES[row.template], json.loads(row.data)
     forum = forums.view(forums.by_id(tx, row.forum_id), desk.base_url) if row.forum_id is not None else None
     facts = {key: str(value) for key, value in data.items() if value is not None}
+    facts["site"] = urlsplit(desk.base_url).hostname or "localhost"
     if forum is not None:
         at = f"@{forum.mail_domain}"
         facts |= {
@@ -170,7 +172,7 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
     language = data.get("language") or "en"
     with speaking(language):
         subject, text = notices.compose(row.template, facts)
-    domain = forum.mail_domain if forum is not None else "localhost"
+    domain = forum.mail_domain if forum is not None else facts["site"]
     return bridge.NoticeItem(
         id=row.id,
         forum=forum,

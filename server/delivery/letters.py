@@ -8,10 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from server import tokens
+from server import clock, tokens
 from server.delivery import outbox
 from server.store.schema import deliveries, letters
 from server.store.upsert import insert_id
+
+ONCE_IN = clock.DAY
+"""A question, a help or a warning goes to an address once in this time, however often it is asked for."""
 
 
 def notice(
@@ -46,8 +49,8 @@ def letter(
     data: dict[str, Any],
     original: bytes | None,
     forum_id: int | None,
+    person_id: int | None,
     now: int,
-    person_id: int | None = None,
 ) -> int:
     """Book a person's private words for (channel, address id) each. Without a receiver it is kept all the same."""
     letter_id = insert_id(
@@ -55,6 +58,7 @@ def letter(
         letters,
         kind="letter",
         forum_id=forum_id,
+        person_id=person_id,
         template=to,
         data=json.dumps(data),
         original=original,

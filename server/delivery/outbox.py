@@ -110,6 +110,11 @@ def slice_fanout(tx: Connection, post_id: int, after: int, edges: Sequence[int])
     db.after(tx, "outbox")
 
 
+def has_slices(tx: Connection) -> bool:
+    """Whether a slice waits to be booked."""
+    return tx.scalar(sa.select(fanouts.c.id).where(fanouts.c.state == "due").limit(1)) is not None
+
+
 def next_slice(tx: Connection) -> Row[Any] | None:
     """The oldest slice that is not booked yet, marked as done: book it in the same transaction."""
     row = tx.execute(
@@ -158,59 +163,62 @@ def sent_count(tx: Connection, post_id: int, channels: Sequence[str]) -> int:
 
 
 # Claim and settle -----------------------------------------------------------------------------------------------------
+_earlier = deliveries.alias("earlier")
+_WAITS_FOR_EARLIER = sa.exists().where(
+    _earlier.c.address_id == _d.address_id,
+    _earlier.c.order_key == _d.order_key,
+    _earlier.c.id < _d.id,
+    _earlier.c.state.in_(OPEN),
+)
+_DUE = (
+    sa.select(_d.id, _d.attempts)
+    .outerjoin(forums, forums.c.id == _d.forum_id)
+    .where(
+        _d.channel == sa.bindparam("of"),
+        _d.state == "due",
+        _d.not_before <= sa.bindparam("now"),
+        forums.c.fuse_reason.is_(None),
+        ~sa.exists().where(server_state.c.key == HELD),
+    )
+    .order_by(_d.not_before, _d.id)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True, of=deliveries)
+)
+_DUE_IN_ORDER = _DUE.where(sa.or_(_d.order_key.is_(None), ~_WAITS_FOR_EARLIER))
+_TAKE = (
+    deliveries.update()
+    .where(_d.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(
+        state="claimed",
+        holder=sa.bindparam("by"),
+        lease_until=sa.bindparam("until"),
+        attempts=_d.attempts + 1,
+        not_before=sa.bindparam("next"),
+    )
+)
+_TAKEN: Select[Any] = (
+    sa.select(
+        *(_d.id, _d.attempts, _d.item_kind, _d.item_id, _d.channel, _d.subscription_id, addresses.c.address),
+    )
+    .outerjoin(addresses, addresses.c.id == _d.address_id)
+    .where(_d.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(_d.id)
+)
+
+
 def claim(tx: Connection, traits: Traits, holder: str, limit: int, now: int) -> list[Row[Any]]:
     """Take up to `limit` due rows of a channel, each with the `address` it goes to.
 
     The next attempt is booked before this one is made: should we die, it happens at its time.
     """
-    earlier = deliveries.alias("earlier")
-    waits_for_earlier = sa.exists().where(
-        earlier.c.address_id == _d.address_id,
-        earlier.c.order_key == _d.order_key,
-        earlier.c.id < _d.id,
-        earlier.c.state.in_(OPEN),
-    )
-    query = (
-        sa.select(_d.id, _d.attempts)
-        .outerjoin(forums, forums.c.id == _d.forum_id)
-        .where(
-            _d.channel == traits.channel,
-            _d.state == "due",
-            _d.not_before <= now,
-            forums.c.fuse_reason.is_(None),
-            ~sa.exists().where(server_state.c.key == HELD),
-        )
-        .order_by(_d.not_before, _d.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=deliveries)
-    )
-    if traits.ordered:
-        query = query.where(sa.or_(_d.order_key.is_(None), ~waits_for_earlier))
-    picked = tx.execute(query).all()
+    query = _DUE_IN_ORDER if traits.ordered else _DUE
+    picked = tx.execute(query, {"of": traits.channel, "now": now, "most": limit}).all()
     by_pause: dict[int, list[int]] = {}
     for row in picked:
         by_pause.setdefault(pause(traits, row.attempts + 1), []).append(row.id)
     for wait, ids in by_pause.items():
-        tx.execute(
-            deliveries.update()
-            .where(_d.id.in_(ids))
-            .values(
-                state="claimed",
-                holder=holder,
-                lease_until=now + traits.lease_ms,
-                attempts=_d.attempts + 1,
-                not_before=now + wait,
-            )
-        )
-    if not picked:
-        return []
-    claimed = (
-        sa.select(deliveries, addresses.c.address)
-        .outerjoin(addresses, addresses.c.id == _d.address_id)
-        .where(_d.id.in_([row.id for row in picked]))
-        .order_by(_d.id)
-    )
-    return list(tx.execute(claimed))
+        tx.execute(_TAKE, {"ids": ids, "by": holder, "until": now + traits.lease_ms, "next": now + wait})
+    return list(tx.execute(_TAKEN, {"ids": [row.id for row in picked]})) if picked else []
 
 
 def pause(traits: Traits, attempt: int) -> int:
@@ -218,16 +226,19 @@ def pause(traits: Traits, attempt: int) -> int:
     return traits.backoff_ms[min(attempt, len(traits.backoff_ms)) - 1]
 
 
+_CLAIMED = sa.select(_d.id, _d.attempts, _d.created_at).where(
+    _d.id.in_(sa.bindparam("ids", expanding=True)), _d.state == "claimed"
+)
+_SENT = (
+    deliveries.update()
+    .where(_d.id.in_(sa.bindparam("ids", expanding=True)))
+    .values(state="sent", settled_at=sa.bindparam("now"), lease_until=None, detail=None)
+)
+
+
 def settle(tx: Connection, traits: Traits, results: Sequence[Settled], now: int) -> None:
     """Write what came of attempts, in groups. A claim that was lost meanwhile (another attempt number) is left alone."""
-    owned = {
-        row.id: row
-        for row in tx.execute(
-            sa.select(_d.id, _d.attempts, _d.created_at).where(
-                _d.id.in_([result.delivery for result in results]), _d.state == "claimed"
-            )
-        )
-    }
+    owned = {row.id: row for row in tx.execute(_CLAIMED, {"ids": [result.delivery for result in results]})}
     mine = [r for r in results if r.delivery in owned and owned[r.delivery].attempts == r.attempt]
     sent = [r.delivery for r in mine if isinstance(r.outcome, Sent)]
     if sent:

@@ -14,29 +14,38 @@ from server.desk import Desk, book, forums, posts
 from server.errors import Deferred
 from server.store.db import Store
 
-EVERY_SECONDS = 5.0
+EVERY_MS = 5_000
 _log = log.get("upkeep")
 
 
 async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
     """Until cancelled."""
     wake = store.hints("outbox")
+    next_sweep = 0
     while True:
         wake.clear()
         try:
-            while await store.write(_book_slice, desk):
+            while await store.read(outbox.has_slices) and await store.write(_book_slice, desk):
                 pass
-            await store.write(_sweep, desk, holder, host)
-            _show(await store.read(outbox.counts))
+            if desk.now() >= next_sweep:
+                next_sweep = desk.now() + EVERY_MS
+                await store.write(_sweep, desk, holder, host)
+                _show(await store.read(outbox.counts))
         except Deferred:
             pass
         except Exception:  # noqa: BLE001  the loop's edge
             metrics.LOOP_ERRORS.labels("upkeep").inc()
             _log.exception("upkeep failed")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EVERY_SECONDS):
+            async with asyncio.timeout(EVERY_MS / 1_000):
                 await wake.wait()
         await asyncio.sleep(0.2)  # a burst of commits is one look
+
+
+def leave(tx: Connection, holder: str, now: int) -> None:
+    """The process ends: what it still holds is anybody's."""
+    outbox.free_claims(tx, now, [holder])
+    jobs.unregister(tx, holder)
 
 
 def _book_slice(tx: Connection, desk: Desk) -> bool:
@@ -54,7 +63,10 @@ def _book_slice(tx: Connection, desk: Desk) -> bool:
 def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:
     now = desk.now()
     jobs.beat(tx, holder, now)
-    outbox.free_claims(tx, now, jobs.dead_holders(tx, host, now))
+    dead = jobs.dead_holders(tx, host, now)
+    outbox.free_claims(tx, now, dead)
+    for each in dead:
+        jobs.unregister(tx, each)
 
 
 def _show(counts: list[Any]) -> None:

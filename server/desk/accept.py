@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge, metrics, tokens
+from server import bridge, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
 from server.delivery import fuse, letters
 from server.desk import Desk, author, book, forums, gather, place, policy, posts
@@ -19,15 +19,15 @@ from server.i18n import _
 from server.moderation import queue
 from server.people import identity, membership
 
-CONFIRM_EVERY_MS = 24 * 3_600_000
 
-
-def new_post(tx: Connection, desk: Desk, prepared: Prepared) -> Result:
+def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
     """Accept, hold or refuse a post. Raises Rejected with the reason for its sender."""
     inbound, now = prepared.inbound, desk.now()
-    assert isinstance(inbound, NewPost)
-    forum = _forum(tx, inbound.forum)
+    forum = forums.addressed(tx, inbound.forum)
     forums.lock(tx, forum.id)
+    if prepared.size > forum.max_size:
+        mib = forum.max_size / 1_048_576
+        raise Rejected("5.3.4", _("{forum} takes posts of up to {mib:.1f} MiB.").format(forum=forum.title, mib=mib))
     known = author.find(tx, inbound.author)
     names, repeated = _names(tx, forum, prepared, known)
     if repeated is not None:
@@ -38,24 +38,19 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared) -> Result:
         raise Rejected(decision.code, decision.reason)
     who = known or author.ensure(tx, inbound.author, now)
     if isinstance(decision, policy.Hold):
-        return _hold(tx, desk, forum, prepared, who, names, decision)
+        # What was asked before they were a member was answered then.
+        asked_since = max(now - letters.ONCE_IN, member.joined_at if member else 0)
+        return _hold(tx, desk, forum, prepared, who, names, decision, asked_since)
     if decision.join:
         _joins(tx, desk, forum, inbound.author, who)
-    if inbound.gather and (appended := gather.append(tx, desk, forum, prepared, who, names)):
+    if inbound.gather and (appended := gather.append(tx, desk, forum, prepared, who)):
         return appended
     seq = _publish(tx, desk, forum, prepared, names, _row(forum, prepared, who, names, now))
     return Accepted(f"{forum.slug}/{seq}", f"{desk.base_url}/f/{forum.slug}/{seq}")
 
 
-def _forum(tx: Connection, slug: str) -> Row[Any]:
-    forum = forums.find(tx, slug)
-    if forum is None:
-        raise Rejected("5.1.1", _("There is no forum “{slug}” here.").format(slug=slug))
-    return forum
-
-
 def _names(
-    tx: Connection, forum: Row[Any], prepared: Prepared, known: identity.Known | None
+    tx: Connection, forum: Row[Any], prepared: Prepared[NewPost], known: identity.Known | None
 ) -> tuple[list[Ref], Result | None]:
     """The names that the post will have, or the answer that it is here already.
 
@@ -63,7 +58,6 @@ def _names(
     published under a name of its content, so that nobody can keep a mail out by being faster with its id.
     """
     inbound = prepared.inbound
-    assert isinstance(inbound, NewPost)
     names = list(inbound.refs)
     seen = place.find(tx, forum.id, names)
     if seen is not None and _same_author(seen, known):
@@ -86,10 +80,11 @@ def _same_author(seen: Row[Any], known: identity.Known | None) -> bool:
     return known is not None and (seen.person_id == known.person_id)
 
 
-def _row(forum: Row[Any], prepared: Prepared, who: identity.Known, names: list[Ref], now: int) -> dict[str, Any]:
+def _row(
+    forum: Row[Any], prepared: Prepared[NewPost], who: identity.Known, names: list[Ref], now: int
+) -> dict[str, Any]:
     """The columns of a post that are known before it has a place."""
     inbound = prepared.inbound
-    assert isinstance(inbound, NewPost)
     return {
         "forum_id": forum.id,
         "person_id": who.person_id,
@@ -105,10 +100,9 @@ def _row(forum: Row[Any], prepared: Prepared, who: identity.Known, names: list[R
     }
 
 
-def _store(tx: Connection, prepared: Prepared, row: dict[str, Any]) -> int:
+def _store(tx: Connection, prepared: Prepared[NewPost], row: dict[str, Any]) -> int:
     """Write the post with all that belongs to it; its id."""
     inbound = prepared.inbound
-    assert isinstance(inbound, NewPost)
     row["origin"] = posts.same_in_other_forum(tx, row["message_id"], row["person_id"])
     post_id = posts.add(tx, **row)
     posts.add_body(tx, post_id, prepared.derived, [gather.piece(prepared)] if inbound.gather else None)
@@ -119,11 +113,10 @@ def _store(tx: Connection, prepared: Prepared, row: dict[str, Any]) -> int:
 
 
 def _publish(
-    tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared, names: list[Ref], row: dict[str, Any]
+    tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared[NewPost], names: list[Ref], row: dict[str, Any]
 ) -> int:
     """Place a new post, number it, store it, tell everybody; its number."""
     inbound = prepared.inbound
-    assert isinstance(inbound, NewPost)
     stands = place.place(tx, forum.id, names, inbound.parents, prepared.subject)
     seq, modseq = forums.next_number(tx, forum.id)
     post_id = _store(tx, prepared, row | _standing(stands, seq, row["arrived_at"]))
@@ -171,7 +164,6 @@ def _tell(
     in_thread = place.published(tx, stands.thread_id, post.id, post.seq, words, post.published_at)
     forums.noted(tx, forum.id, modseq, post.id, post.published_at)
     book.post(tx, desk, forum, post, desk.now())
-    metrics.ACCEPTED.labels(post.channel, "published").inc()
     if reason := fuse.check(tx, post, in_thread, desk.now()):
         tell_operator(tx, desk, forum, reason)
 
@@ -182,7 +174,7 @@ def tell_operator(tx: Connection, desk: Desk, forum: Row[Any], reason: str) -> N
         return
     channel, address = desk.operator
     who = identity.ensure(tx, channel, address, "", desk.now())
-    if not letters.recent(tx, "fuse", who.address_id, forum.id, desk.now() - CONFIRM_EVERY_MS):
+    if not letters.recent(tx, "fuse", who.address_id, forum.id, desk.now() - letters.ONCE_IN):
         facts = {"reason": reason}
         letters.notice(
             tx,
@@ -205,13 +197,13 @@ def _hold(
     tx: Connection,
     desk: Desk,
     forum: Row[Any],
-    prepared: Prepared,
+    prepared: Prepared[NewPost],
     who: identity.Known,
     names: list[Ref],
     decision: policy.Hold,
+    asked_since: int,
 ) -> Held:
     inbound, now = prepared.inbound, desk.now()
-    assert isinstance(inbound, NewPost)
     by = f"{inbound.author.channel}:{inbound.author.address}"
     repeated = queue.same(tx, forum.id, by, prepared.content_hash)
     if repeated is not None:
@@ -227,7 +219,7 @@ def _hold(
         [[ref.space, ref.name, ref.part] for ref in names],
         [[ref.space, ref.name, ref.part] for ref in inbound.parents],
     )
-    if decision.confirm and not letters.recent(tx, "confirm-post", who.address_id, forum.id, now - CONFIRM_EVERY_MS):
+    if decision.confirm and not letters.recent(tx, "confirm-post", who.address_id, forum.id, asked_since):
         answered = next((ref.name for ref in names if ref.space == MESSAGE_ID), None)
         letters.notice(
             tx,
@@ -243,5 +235,4 @@ def _hold(
             forum_id=forum.id,
             now=now,
         )
-    metrics.ACCEPTED.labels(inbound.author.channel, "held").inc()
     return Held(name, decision.reason)

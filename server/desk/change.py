@@ -20,13 +20,10 @@ from server.i18n import _
 from server.moderation import audit, queue
 from server.people import identity, membership
 
-MODERATORS = ("moderator", "owner")
 
-
-def edit(tx: Connection, desk: Desk, prepared: Prepared) -> Result:
+def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result:
     """Replace the words of a post (or of one part of a burst). Raises Rejected unless its author or a moderator asks."""
     inbound, now = prepared.inbound, desk.now()
-    assert isinstance(inbound, Edit)
     forum, target, who = _target(tx, inbound)
     if place.find(tx, forum.id, [inbound.ref]) is not None:
         return Duplicate(f"{forum.slug}/{target.seq}")
@@ -93,9 +90,7 @@ def react(tx: Connection, desk: Desk, inbound: Reaction) -> Result:
 
 
 def _target(tx: Connection, inbound: Edit | Retract | Reaction) -> tuple[Row[Any], Row[Any], identity.Known | None]:
-    forum = forums.find(tx, inbound.forum)
-    if forum is None:
-        raise Rejected("5.1.1", _("There is no forum “{slug}” here.").format(slug=inbound.forum))
+    forum = forums.addressed(tx, inbound.forum)
     forums.lock(tx, forum.id)
     target = place.find(tx, forum.id, [inbound.target])
     if target is None:
@@ -110,7 +105,7 @@ def _may_change(
         if target.person_id == who.person_id:
             return
         member = membership.of(tx, who.person_id, forum.id)
-        if member is not None and member.state == "active" and member.role in MODERATORS:
+        if member is not None and member.state == "active" and member.role in membership.MODERATORS:
             return
     raise Rejected("5.7.1", _("Only its author and moderators can change a post."))
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from server import bridge, changes, clock, limits
 from server.desk.options import OPTIONS
-from server.errors import CommandError, NotFound
+from server.errors import CommandError, NotFound, Rejected
 from server.i18n import _
 from server.store.schema import communities, forums, slugs
 from server.store.upsert import insert_new
@@ -132,6 +132,14 @@ def get(tx: Connection, slug: str) -> Row[Any]:
     row = find(tx, slug)
     if row is None:
         raise NotFound(_("There is no forum “{slug}”.").format(slug=slug))
+    return row
+
+
+def addressed(tx: Connection, slug: str) -> Row[Any]:
+    """The forum that something which came in is for. Raises Rejected, so that its sender is told."""
+    row = find(tx, slug)
+    if row is None:
+        raise Rejected("5.1.1", _("There is no forum “{slug}” here.").format(slug=slug))
     return row
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server.bridge import Accepted, NewPost, Ref
+from server.bridge import Accepted, Edit, NewPost, Ref
 from server.content.derive import Derived
 from server.content.excerpts import first_words
 from server.delivery import outbox
@@ -22,7 +22,7 @@ SUBJECT_CHARS = 70
 PARTS = 100
 
 
-def piece(prepared: Prepared) -> dict[str, str]:
+def piece(prepared: Prepared[NewPost] | Prepared[Edit]) -> dict[str, str]:
     """What of a burst's message is kept apart, so that it can be edited and taken back alone."""
     derived = prepared.derived
     return {
@@ -45,11 +45,10 @@ def joined(pieces: list[dict[str, str]]) -> Derived:
 
 
 def append(
-    tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared, who: identity.Known, names: list[Ref]
+    tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared[NewPost], who: identity.Known
 ) -> Accepted | None:
     """Add the message to the author's post before it if that is the thread's last one and still waits; else None."""
     inbound, now = prepared.inbound, desk.now()
-    assert isinstance(inbound, NewPost)
     if forum.settle_ms <= 0:
         return None
     thread_id = place.thread_of(tx, forum.id, inbound.parents) if inbound.parents else None

@@ -13,25 +13,21 @@ from sqlalchemy import Connection, Row
 from server import bridge
 from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Report, Result
 from server.delivery import letters
-from server.desk import Desk, author, change, forums, posts
+from server.desk import Desk, author, change, forums, policy, posts
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import audit, queue
 from server.people import handles, identity, membership
 
-ASK_EVERY_MS = 24 * 3_600_000
-
 
 def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
     """A proved wish joins; an unproved one is answered with a question. Raises Rejected where one cannot just join."""
     now = desk.now()
-    forum = _forum(tx, inbound.forum)
+    forum = forums.addressed(tx, inbound.forum)
     who = author.ensure(tx, inbound.author, now)
     member = membership.of(tx, who.person_id, forum.id)
-    if member is not None and member.state == "banned":
-        raise Rejected("5.7.1", _("You cannot join {forum}. Its owners can tell you why.").format(forum=forum.title))
-    if forum.join_policy != "open" and (member is None or member.state != "active"):
-        raise Rejected("5.7.1", _("{forum} lets people in by invitation: ask its owners.").format(forum=forum.title))
+    if why_not := policy.refuses_to_join(forum, member.state if member else None):
+        raise Rejected("5.7.1", why_not)
     if inbound.author.proof >= Proof.SESSION:
         mailbox = author.mailbox(tx, desk, who.person_id) if inbound.author.channel == bridge.WEB else None
         if member is not None and member.state == "active" and mailbox is None:
@@ -39,6 +35,9 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
         membership.join(tx, forum.id, who.person_id, mailbox, now, mode=inbound.mode or "each")
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You are a member of {forum} now.").format(forum=forum.title))
+    if member is not None and member.state == "active":
+        _tell(tx, desk, forum, inbound.author.channel, who.address_id, "welcome", once_a_day=True)
+        return Accepted(reply=_("This address is a member's already."))
     _ask(tx, desk, forum, inbound.author.channel, who, "confirm-join", {"mode": inbound.mode or "each"})
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
@@ -55,10 +54,12 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
         forums.changed(tx, subscription.forum_id, "member", subscription.person_id or 0, now)
         return Accepted(reply=_("Done: nothing more is sent to this address."))
     assert inbound.author is not None
-    forum = _forum(tx, inbound.forum)
-    who = author.find(tx, inbound.author)
-    member = membership.of(tx, who.person_id, forum.id) if who else None
-    if who is None or member is None or member.state != "active":
+    forum = forums.addressed(tx, inbound.forum)
+    who = author.ensure(tx, inbound.author, now)
+    member = membership.of(tx, who.person_id, forum.id)
+    if member is None or member.state != "active":
+        if inbound.author.channel in desk.traits:
+            _tell(tx, desk, forum, inbound.author.channel, who.address_id, "left", once_a_day=True)
         return Accepted(reply=_("This address is no member of {forum}.").format(forum=forum.title))
     if inbound.author.proof >= Proof.SESSION:
         membership.leave(tx, forum.id, who.person_id)
@@ -72,11 +73,12 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
     """A word with a token; everything else is answered with the help, once a day and address."""
     if inbound.automatic:
         return Accepted()
-    forum = _forum(tx, inbound.forum)
+    forum = forums.addressed(tx, inbound.forum)
     if inbound.verb == "confirm" and inbound.token:
         return _confirm(tx, desk, forum, inbound.token)
     who = author.ensure(tx, inbound.author, desk.now())
-    _tell(tx, desk, forum, inbound.author.channel, who.address_id, "help", once_a_day=True)
+    answers = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
+    _tell(tx, desk, forum, inbound.author.channel, who.address_id, "help", once_a_day=True, answers=answers)
     return Accepted()
 
 
@@ -99,7 +101,8 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str) -> Result:
         if before is not None and before.state == "banned":
             raise Rejected("5.7.1", _("You cannot join {forum}.").format(forum=forum.title))
         membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
-        _tell(tx, desk, forum, channel, address_id, "welcome")
+        if before is None or before.state != "active":
+            _tell(tx, desk, forum, channel, address_id, "welcome")
         for row in queue.listing(tx, forum.id):
             if posts.get(tx, row.post_id).person_id == person_id:
                 change.approve(tx, desk, row.name, f"person:{person_id}", now)
@@ -111,7 +114,7 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str) -> Result:
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:
     """Record against the subscription that a mail to it did not arrive."""
     subscription = _of_bounce_token(tx, desk, inbound.token)
-    membership.bounced(tx, subscription, inbound.permanent, inbound.status, inbound.diagnostic[:2_000], desk.now())
+    membership.bounced(tx, subscription, inbound.permanent, inbound.status, inbound.diagnostic, desk.now())
     return Accepted()
 
 
@@ -129,18 +132,11 @@ def _of_bounce_token(tx: Connection, desk: Desk, token: str) -> int:
     return grant.thing_id
 
 
-def _forum(tx: Connection, slug: str) -> Row[Any]:
-    forum = forums.find(tx, slug)
-    if forum is None:
-        raise Rejected("5.1.1", _("There is no forum “{slug}” here.").format(slug=slug))
-    return forum
-
-
 def _ask(
     tx: Connection, desk: Desk, forum: Row[Any], channel: str, who: identity.Known, template: str, more: dict[str, str]
 ) -> None:
     """Send the question, at most once a day, address and forum: a subscription bomb ends here."""
-    if letters.recent(tx, template, who.address_id, forum.id, desk.now() - ASK_EVERY_MS):
+    if letters.recent(tx, template, who.address_id, forum.id, desk.now() - letters.ONCE_IN):
         return
     letters.notice(
         tx,
@@ -154,10 +150,18 @@ def _ask(
 
 
 def _tell(
-    tx: Connection, desk: Desk, forum: Row[Any], channel: str, address_id: int, template: str, once_a_day: bool = False
+    tx: Connection,
+    desk: Desk,
+    forum: Row[Any],
+    channel: str,
+    address_id: int,
+    template: str,
+    once_a_day: bool = False,
+    answers: str | None = None,
 ) -> None:
-    if once_a_day and letters.recent(tx, template, address_id, forum.id, desk.now() - ASK_EVERY_MS):
+    if once_a_day and letters.recent(tx, template, address_id, forum.id, desk.now() - letters.ONCE_IN):
         return
+    data = {"in_reply_to": answers} if answers else {}
     letters.notice(
-        tx, address_id=address_id, channel=channel, template=template, data={}, forum_id=forum.id, now=desk.now()
+        tx, address_id=address_id, channel=channel, template=template, data=data, forum_id=forum.id, now=desk.now()
     )

@@ -1,4 +1,4 @@
-"""The options of a forum by the names that people set them with, each with its help, its default and how its text is read. Pure."""
+"""The options of a forum by the names that people set them with, each with its help and how its text is read. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ class Option:
 
     column: str
     help: str
-    default: str
     read: Callable[[str, str], Value]
 
 
@@ -59,62 +58,30 @@ def _whole(least: int, most: int, factor: int = 1) -> Callable[[str, str], int]:
     return read
 
 
-def _line(longest: int, empty: bool = True) -> Callable[[str, str], str]:
-    def read(key: str, text: str) -> str:
-        plain = text.strip()
-        if len(plain) > longest or any(ord(c) < 32 for c in plain) or not (plain or empty):
-            raise CommandError(
-                _("{key} must be one line of at most {longest} characters.").format(key=key, longest=longest)
-            )
-        return plain
-
-    return read
-
-
-def _text(key: str, text: str) -> str:
-    if len(text) > 2_000:
-        raise CommandError(_("{key} must be at most {longest} characters.").format(key=key, longest=2_000))
-    return text.strip()
+def _line(key: str, text: str) -> str:
+    plain = text.strip()
+    if not plain or len(plain) > limits.NAME_CHARS or any(ord(c) < 32 for c in plain):
+        raise CommandError(
+            _("{key} must be one line of at most {longest} characters.").format(key=key, longest=limits.NAME_CHARS)
+        )
+    return plain
 
 
 OPTIONS: dict[str, Option] = {
-    "title": Option("title", "the name that people read", "the slug", _line(limits.NAME_CHARS, empty=False)),
-    "visibility": Option("visibility", "who may read: public or members", "public", one_of("public", "members")),
+    "title": Option("title", "the name that people read", _line),
+    "visibility": Option("visibility", "who may read: public or members", one_of("public", "members")),
     "join": Option(
-        "join_policy",
-        "how one becomes a member: open, approval or invite",
-        "open",
-        one_of("open", "approval", "invite"),
+        "join_policy", "how one becomes a member: open, approval or invite", one_of("open", "approval", "invite")
     ),
     "post": Option(
-        "post_policy",
-        "who may post: members, anyone or moderators",
-        "members",
-        one_of("members", "anyone", "moderators"),
+        "post_policy", "who may post: members, anyone or moderators", one_of("members", "anyone", "moderators")
     ),
     "settle": Option(
         "settle_ms",
         "seconds in which a post from room or web may still be mended before it is mailed",
-        "120",
         _whole(0, LONGEST_SETTLE_S, 1000),
     ),
-    "room_messages": Option(
-        "room_messages",
-        "what a message outside of a thread is: conversation, topics or threads-only",
-        "conversation",
-        one_of("conversation", "topics", "threads-only"),
-    ),
-    "reply_to": Option(
-        "reply_to", "where a plain reply by mail goes: list or author", "list", one_of("list", "author")
-    ),
-    "hide_addresses": Option("hide_addresses", "yes: no member's address is shown in mail", "no", yes_or_no),
-    "subject_prefix": Option("subject_prefix", "put before the subject of generated mail", "", _line(40)),
-    "footer": Option("footer", "put under generated mail", "", _text),
-    "max_size": Option(
-        "max_size",
-        "bytes that a post may have at most",
-        str(limits.MESSAGE_BYTES),
-        _whole(SMALLEST_POST, limits.MESSAGE_BYTES),
-    ),
+    "reply_to": Option("reply_to", "where a plain reply by mail goes: list or author", one_of("list", "author")),
+    "max_size": Option("max_size", "bytes that a post may have at most", _whole(SMALLEST_POST, limits.MESSAGE_BYTES)),
 }
 """Every option by its public name. `federate` is chosen when a forum is made and never after: rooms cannot change it."""

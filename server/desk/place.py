@@ -167,12 +167,6 @@ def withdrawn(tx: Connection, thread_id: int) -> None:
     tx.execute(threads.update().where(threads.c.id == thread_id).values(posts=threads.c.posts - 1))
 
 
-def names_of(tx: Connection, post_id: int) -> list[Ref]:
-    """The names of a post, by part."""
-    rows = tx.execute(sa.select(refs).where(refs.c.post_id == post_id).order_by(refs.c.part, refs.c.id))
-    return [Ref(row.space, row.name, row.part) for row in rows]
-
-
 def _capped(parents: Sequence[Ref]) -> list[Ref]:
     unique = list(dict.fromkeys(parents))
     if len(unique) > limits.REFERENCES:

@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from server.bridge import Proof
 from server.i18n import _
+from server.people.membership import MODERATORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,17 @@ def facts(forum: Row[Any], proof: Proof, member: Row[Any] | None, automatic: boo
     )
 
 
+def refuses_to_join(forum: Row[Any], state: str | None) -> str | None:
+    """Why somebody whose membership is in that state (None: a stranger) cannot join by their own word; None: they can."""
+    if forum.state != "open":
+        return _("{forum} is closed: it can be read, but nobody joins any more.").format(forum=forum.title)
+    if state == "banned":
+        return _("You cannot join {forum}. Its owners can tell you why.").format(forum=forum.title)
+    if forum.join_policy != "open" and state != "active":
+        return _("{forum} lets people in by invitation: ask its owners.").format(forum=forum.title)
+    return None
+
+
 def decide(facts: Facts) -> Decision:
     """DESIGN section 7, "Who may post"."""
     if facts.forum_state != "open":
@@ -84,7 +96,7 @@ def decide(facts: Facts) -> Decision:
 
 
 def _member(facts: Facts) -> Decision:
-    if facts.post_policy == "moderators" and facts.role not in ("moderator", "owner"):
+    if facts.post_policy == "moderators" and facts.role not in MODERATORS:
         return Refuse("5.7.1", _("Only moderators post to {forum}.").format(forum=facts.title))
     if not facts.may_post:
         return Hold(_("posts of this member wait for a moderator"))

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import zstandard
 
 from server import limits
-from server.bridge import Edit, NewPost
+from server.bridge import Attachment, Edit, NewPost
 from server.content import attachments as files
 from server.content.derive import Derived, derive
 from server.content.sanitize import plain_line
 from server.errors import Rejected
 from server.i18n import _
+
+Written = TypeVar("Written", NewPost, Edit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +33,21 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A NewPost or an Edit with everything that takes time done already. `original` is zstd."""
+class Prepared(Generic[Written]):
+    """A NewPost or an Edit with everything that takes time done already. `size` is in bytes as it came; `original` is zstd."""
 
-    inbound: NewPost | Edit
+    inbound: Written
     derived: Derived
     files: tuple[StoredFile, ...]
     content_hash: str
     subject: str
+    size: int
     original: bytes | None
 
 
-def prepare(inbound: NewPost | Edit, blobs: files.Blobs) -> Prepared:
+def prepare(inbound: Written, blobs: files.Blobs) -> Prepared[Written]:
     """Derive and store blobs. Raises Rejected for what is empty or has too many files."""
-    attached = inbound.attachments if isinstance(inbound, NewPost) else ()
+    attached: tuple[Attachment, ...] = inbound.attachments if isinstance(inbound, NewPost) else ()
     if len(attached) > limits.ATTACHMENTS:
         raise Rejected(
             "5.3.4",
@@ -71,6 +75,7 @@ def prepare(inbound: NewPost | Edit, blobs: files.Blobs) -> Prepared:
         stored,
         _content_hash(subject, derived.text, hashes),
         subject,
+        max(len(inbound.original or b""), sum(file.size for file in stored)),
         zstandard.compress(inbound.original) if inbound.original is not None else None,
     )
 

@@ -58,11 +58,6 @@ def find(tx: Connection, name: str) -> Row[Any] | None:
     return tx.execute(select(held).where(held.c.name == "H-" + name.strip()[2:].lower())).first()
 
 
-def of_post(tx: Connection, post_id: int) -> Row[Any] | None:
-    """The row of the post, if it waits."""
-    return tx.execute(select(held).where(held.c.post_id == post_id)).first()
-
-
 def release(tx: Connection, post_id: int) -> None:
     """It was decided: the post waits no longer."""
     tx.execute(delete(held).where(held.c.post_id == post_id))

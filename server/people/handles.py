@@ -77,11 +77,5 @@ def use(tx: Connection, grant_id: int, now: int) -> bool:
     return tx.execute(update(tokens).where(unused).values(used_at=now)).rowcount == 1
 
 
-def revoke(tx: Connection, kind: str, thing_id: int, now: int) -> None:
-    """Make every token of the thing worthless."""
-    mine = (tokens.c.kind == kind) & (tokens.c.thing_id == thing_id) & tokens.c.revoked_at.is_(None)
-    tx.execute(update(tokens).where(mine).values(revoked_at=now))
-
-
 def _row(token: str, kind: str, thing_id: int, now: int) -> dict[str, Any]:
     return {"hash": secret_text.token_hash(token), "kind": kind, "thing_id": thing_id, "created_at": now}

@@ -37,7 +37,7 @@ _ROOM = (
 
 
 def of(tx: Connection, person_id: int, forum_id: int) -> Row[Any] | None:
-    """The person's membership, whatever its state: id, role, state, may_post, hide_address, joined_at."""
+    """The person's membership, whatever its state: id, role, state, may_post, joined_at."""
     return tx.execute(_OF, {"person": person_id, "forum": forum_id}).first()
 
 
@@ -200,7 +200,7 @@ def set_member(tx: Connection, forum_id: int, person_id: int, values: Mapping[st
 
 
 def set_subscription(tx: Connection, subscription_id: int, values: Mapping[str, Any]) -> None:
-    """Set columns of a subscription: mode, conversations, own_posts, state."""
+    """Set columns of a subscription: mode, own_posts, state."""
     tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values))
 
 

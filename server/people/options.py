@@ -17,9 +17,8 @@ from server.people.membership import ROLES
 MODES = ("each", "topics", "mentions", "daily", "weekly", "none")
 read_mode = one_of(*MODES)
 read_role = one_of(*ROLES)
-_read_conversations = one_of("each", "digest", "none")
 _read_state = one_of("active", "banned")
-KEYS = ("name", "role", "delivery", "conversations", "own_posts", "may_post", "hide_address", "state")
+KEYS = ("name", "role", "delivery", "own_posts", "may_post", "state")
 
 
 @dataclass
@@ -42,12 +41,10 @@ def read(options: Mapping[str, str]) -> Wanted:
                 wanted.membership["role"] = read_role(key, text)
             case "state":
                 wanted.membership["state"] = _read_state(key, text)
-            case "may_post" | "hide_address":
-                wanted.membership[key] = yes_or_no(key, text)
+            case "may_post":
+                wanted.membership["may_post"] = yes_or_no(key, text)
             case "delivery":
                 wanted.subscription["mode"] = read_mode(key, text)
-            case "conversations":
-                wanted.subscription["conversations"] = _read_conversations(key, text)
             case "own_posts":
                 wanted.subscription["own_posts"] = yes_or_no(key, text)
             case _:

@@ -61,13 +61,6 @@ class BridgeRows:
         """Forget the value under kind and key; nothing happens if there is none."""
         self._tx.execute(delete(bridge_rows).where(self._fact(kind), bridge_rows.c.key == key))
 
-    def scan(self, kind: str) -> dict[str, str]:
-        """Every key of a kind with its value, in order of the keys."""
-        rows = self._tx.execute(
-            select(bridge_rows.c.key, bridge_rows.c.value).where(self._fact(kind)).order_by(bridge_rows.c.key)
-        )
-        return {row.key: row.value for row in rows}
-
     def _mine(self, row: int) -> ColumnElement[bool]:
         return (inbox.c.id == row) & (inbox.c.bridge == self._bridge)
 

@@ -6,8 +6,10 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from server import limits
+from server.content.sanitize import plain_line
 from server.desk import letters
-from server.errors import NotFound
+from server.errors import NotFound, Rejected
+from server.i18n import gettext as _
 from server.people import handles, identity, sessions
 from server.web.context import (
     cookie_name,
@@ -61,23 +63,42 @@ async def send(request: web.Request) -> web.Response:
 
 async def show(request: web.Request) -> web.Response:
     """`GET /sign-in/TOKEN`: a button, for programs that follow links in mails must not use them up."""
+    return await _link(request)
+
+
+async def _link(request: web.Request, status: int = 200, problem: str = "") -> web.Response:
+    """The page of a link; somebody new is asked for the name that others will see."""
     ours = house(request)
-    valid = await ours.store.read(_valid, request.match_info["token"], ours.now())
-    return page(request, "sign_in_link.html", status=200 if valid else 410, valid=valid, noindex=True)
+    name = await ours.store.read(_name_of, request.match_info["token"], ours.now())
+    return page(
+        request,
+        "sign_in_link.html",
+        status=status if name is not None else 410,
+        valid=name is not None,
+        named=bool(name),
+        problem=problem,
+        noindex=True,
+    )
 
 
-def _valid(tx: Connection, token: str, now: int) -> bool:
-    return handles.redeem(tx, "sign-in", token, now) is not None
+def _name_of(tx: Connection, token: str, now: int) -> str | None:
+    """The name of the person whom the link signs in; None if it is no link (any more)."""
+    grant = handles.redeem(tx, "sign-in", token, now)
+    return str(identity.person(tx, grant.thing_id).name) if grant is not None else None
 
 
 async def enter(request: web.Request) -> web.Response:
     """`POST /sign-in/TOKEN`: use the link up, open a session, go back to where the reader was."""
-    await form(request)
+    name = plain_line((await form(request)).get("name", ""), limits.NAME_CHARS)
     ours = house(request)
+    if "@" in name:
+        return await _link(request, 400, _("A name, please: addresses are never shown."))
     try:
-        session = await ours.store.write(_enter, request.match_info["token"], ours.now())
+        session = await ours.store.write(_enter, request.match_info["token"], name, ours.now())
     except NotFound:
-        return page(request, "sign_in_link.html", status=410, valid=False, noindex=True)
+        return await _link(request)
+    except Rejected as problem:
+        return await _link(request, 400, problem.reason)
     response = web.HTTPSeeOther(local_path(request.cookies.get(RETURN_COOKIE, "/")))
     response.set_cookie(
         cookie_name(request),
@@ -92,9 +113,15 @@ async def enter(request: web.Request) -> web.Response:
     raise response
 
 
-def _enter(tx: Connection, token: str, now: int) -> str:
+def _enter(tx: Connection, token: str, name: str, now: int) -> str:
     grant = handles.redeem(tx, "sign-in", token, now)
-    if grant is None or not handles.use(tx, grant.id, now):
+    if grant is None:
+        raise NotFound("no such link")
+    if not identity.person(tx, grant.thing_id).name:
+        if not name:
+            raise Rejected("5.6.0", _("Please write the name that others will see."))
+        identity.rename(tx, grant.thing_id, name)
+    if not handles.use(tx, grant.id, now):
         raise NotFound("no such link")
     if grant.data.get("address_id"):
         identity.verify(tx, int(grant.data["address_id"]), now)

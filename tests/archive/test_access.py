@@ -20,7 +20,13 @@ BANNED = Viewer(4, {}, frozenset((7,)))
 
 
 def forum(**changes: str) -> Any:
-    values = {"visibility": "public", "join_policy": "open", "post_policy": "members", "state": "open"}
+    values = {
+        "title": "Pools",
+        "visibility": "public",
+        "join_policy": "open",
+        "post_policy": "members",
+        "state": "open",
+    }
     return SimpleNamespace(id=7, **values | changes)
 
 

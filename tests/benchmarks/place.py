@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from server import app, config
-from server.desk import forums
+from server.desk import Desk, book, forums
 from server.people import identity, membership
 from server.store.db import Store
 from tests.faults.serving import Serving
@@ -74,9 +74,10 @@ def serving(members: int, relay: int, **sections: dict[str, Any]) -> Iterator[Pl
         }
         path = write_config(root, f"sqlite:///{root}/junto.db", given | sections)
         modules = app.discover()
-        store = app.household(config.load(path, app.sections(modules)), modules).store
+        home = app.household(config.load(path, app.sections(modules)), modules)
+        store = home.store
         store.open()
-        store.write_now(_furnish, members)
+        store.write_now(_furnish, members, home.desk)
         server = Serving(path, smtp)
         server.start()
         try:
@@ -86,9 +87,10 @@ def serving(members: int, relay: int, **sections: dict[str, Any]) -> Iterator[Pl
             store.close()
 
 
-def _furnish(tx: sa.Connection, members: int) -> None:
+def _furnish(tx: sa.Connection, members: int, desk: Desk) -> None:
     forums.create_community(tx, "shore", "Shore", 1)
     forum = forums.create_forum(tx, "bench", "shore", title="Bench", mail_domain="bench.test", settle_ms=0, now=1)
     for i in range(members):
         known = identity.ensure(tx, "email", f"m{i}@dom{i % 50}.example", f"M{i}", 1, verified=True)
         membership.join(tx, forum, known.person_id, known.address_id, 1)
+    book.tend(tx, desk, forum, 1)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import smtplib
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from server.store.schema import deliveries
 from tests.benchmarks.place import serving, sink
+from tests.peers import run as peers
 from tests.peers.net import free_port
-from tests.peers.synapse import Synapse
+from tests.peers.synapse import shared
 
 POSTS = 30
 
 
 def run() -> list[dict[str, object]]:
-    with tempfile.TemporaryDirectory(prefix="junto-bench-hs-") as name, sink() as relay:
-        homeserver = Synapse(Path(name))
-        homeserver.start()
+    peers.open_run()
+    with sink() as relay:
+        homeserver = shared(peers.directory() / "synapse")
         listen = free_port()
         homeserver.route_to(listen)
         matrix = {
@@ -34,7 +33,7 @@ def run() -> list[dict[str, object]]:
             with serving(2, relay, matrix=matrix) as place:
                 took = [_one(place.smtp, n, place) for n in range(POSTS)]
         finally:
-            homeserver.close()
+            peers.close_run()
     return [{"what": f"mail accepted to Matrix event, median of {POSTS}", "value": round(statistics.median(took)), "unit": "ms",
              "slowest": round(max(took))}]  # fmt: skip
 

@@ -61,15 +61,10 @@ def test_a_member_that_cannot_be_is_refused(operator: Operator, words: list[str]
 
 def test_options_of_a_member(operator: Operator) -> None:
     operator.do("member", "add", "ana@x.example", "--forum", "tides")
-    values = ("name=Ana Sá", "role=moderator", "delivery=none", "may_post=no", "hide_address=yes")
+    values = ("name=Ana Sá", "role=moderator", "delivery=none", "may_post=no")
     operator.do("member", "set", "ana@x.example", *values, "--forum", "tides")
     member = _members(operator)["ana@x.example"]
-    assert (member["name"], member["role"], member["may_post"], member["hide_address"]) == (
-        "Ana Sá",
-        "moderator",
-        False,
-        True,
-    )
+    assert (member["name"], member["role"], member["may_post"]) == ("Ana Sá", "moderator", False)
     assert member["addresses"][0]["delivery"] == "none"
     assert "no option colour" in operator.fails("member", "set", "ana@x.example", "colour=red", "--forum", "tides")
     assert "nobody" in operator.fails("member", "set", "eve@x.example", "role=owner", "--forum", "tides")

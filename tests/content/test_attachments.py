@@ -13,15 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.content import attachments
-from server.content.attachments import Blobs, filename, image_size, media_type
+from server.content.attachments import Blobs, filename, media_type
 from server.errors import NotFound, StoreUnavailable
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 640, 480) + b"\x08\x06\x00\x00\x00"
 GIF = b"GIF89a" + struct.pack("<HH", 64, 48) + b"\x00"
 JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xff\xc0\x00\x11\x08" + struct.pack(">HH", 48, 64) + b"\x03"
-VP8X = b"RIFF\x00\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00" + b"\x3f\x00\x00" + b"\x2f\x00\x00"
-VP8L = b"RIFF\x00\x00\x00\x00WEBPVP8L\x00\x00\x00\x00\x2f" + struct.pack("<I", 63 | 47 << 14)
-VP8 = b"RIFF\x00\x00\x00\x00WEBPVP8 \x00\x00\x00\x00\x00\x00\x00\x9d\x01\x2a" + struct.pack("<HH", 64, 48)
 
 
 def test_what_was_put_can_be_got_by_its_hash(tmp_path: Path) -> None:
@@ -145,17 +142,3 @@ def test_a_media_type_is_well_formed_and_no_lie_about_pictures(
     name: str, declared: str, data: bytes, kind: str
 ) -> None:
     assert media_type(name, declared, data) == kind
-
-
-@pytest.mark.parametrize(
-    ("data", "size"), [(PNG, (640, 480)), *((each, (64, 48)) for each in (GIF, JPEG, VP8X, VP8L, VP8))]
-)
-def test_the_size_of_a_picture_is_read_from_its_header(data: bytes, size: tuple[int, int]) -> None:
-    assert image_size(data) == size
-    assert image_size(data[:-8]) is None
-
-
-@given(st.sampled_from([b"", PNG[:8], GIF[:6], JPEG[:4], VP8X[:16], VP8L[:16], VP8[:16]]), st.binary(max_size=60))
-def test_any_bytes_have_a_size_or_none(head: bytes, tail: bytes) -> None:
-    size = image_size(head + tail)
-    assert size is None or (size[0] > 0 and size[1] > 0)

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.content.excerpts import excerpt, first_words
-from server.content.sanitize import clean
+from server.content.excerpts import first_words
 from tests.content import strategies
 
 
@@ -39,30 +38,11 @@ def test_first_words_are_one_line_within_the_limit(text: str, chars: int) -> Non
     assert "\n" not in words
 
 
-def test_a_short_post_is_its_own_excerpt() -> None:
-    found = excerpt("<p>a</p>", "a", 100)
-    assert (found.text, found.html, found.cut) == ("a", "<p>a</p>", False)
+def test_a_sentence_that_announces_something_else_than_a_quote_is_the_subject() -> None:
+    text = "The gauge was gone, so I wrote the tide down as it came:\n\n```\nlow 04:12\n```\n\nIs that right?"
+    assert first_words(text, 80) == "The gauge was gone, so I wrote the tide down as it came:"
 
 
-def test_a_long_post_is_cut_after_a_paragraph() -> None:
-    text = "\n\n".join("word " * 9 + "end." for _ in range(10))
-    html = "\n".join("<p>" + "word " * 9 + "end.</p>" for _ in range(10))
-    found = excerpt(html, text, 200)
-    assert found.cut
-    assert found.text == "\n\n".join(["word " * 9 + "end."] * 3) + "\n\n…"
-    assert found.html == "\n".join(["<p>" + "word " * 9 + "end.</p>"] * 3) + "\n<p>…</p>"
-
-
-def test_one_long_paragraph_is_cut_after_a_word() -> None:
-    found = excerpt("<p>" + "häfen " * 100 + "</p>", "häfen " * 100, 60)
-    assert found.text == "häfen häfen häfen häfen häfen häfen häfen…"
-    assert found.html == "<p>häfen häfen häfen häfen häfen häfen häfen…</p>"
-
-
-@given(strategies.html, st.text(), st.integers(min_value=20, max_value=200))
-def test_an_excerpt_fits_and_is_clean(html: str, text: str, limit: int) -> None:
-    html = clean(html)
-    found = excerpt(html, text, limit)
-    assert len(found.text.encode()) <= limit
-    assert clean(found.html) == found.html
-    assert len(found.html.encode()) <= limit
+@pytest.mark.parametrize("after", ["", "\n", "\n\n> quoted\n"])
+def test_an_attribution_stands_above_a_quote_or_at_the_end(after: str) -> None:
+    assert first_words("On 1 May 2026, Ana wrote:" + after, 80) == ""

@@ -57,12 +57,8 @@ def test_a_grant_is_good_once_and_for_its_time(store: Store) -> None:
     assert store.read_now(handles.redeem, "sign-in", token, NOW) is None
 
 
-def test_what_is_revoked_or_made_up_leads_nowhere(store: Store) -> None:
-    token = store.write_now(handles.grant, "api", 5, {}, NOW, 1_000)
-    other = store.write_now(handles.grant, "api", 6, {}, NOW, 1_000)
-    store.write_now(handles.revoke, "api", 5, NOW)
-    assert store.read_now(handles.redeem, "api", token, NOW) is None
-    assert store.read_now(handles.redeem, "api", other, NOW) is not None
+def test_what_is_made_up_leads_nowhere(store: Store) -> None:
+    store.write_now(handles.grant, "api", 5, {}, NOW, 1_000)
     for nonsense in ("", "x", "a" * 26, "é" * 26, "a" * 10_000):
         assert store.read_now(handles.redeem, "api", nonsense, NOW) is None
 

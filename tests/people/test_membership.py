@@ -20,7 +20,7 @@ def _join(place: Place, who: identity.Known, **how: str) -> int:
 def test_joining_makes_a_member_who_gets_posts(place: Place) -> None:
     subscription = _join(place, place.ana, mode="daily")
     member = place.see(membership.of, place.ana.person_id, place.forum)
-    assert (member.role, member.state, member.may_post, member.hide_address) == ("member", "active", True, False)
+    assert (member.role, member.state, member.may_post) == ("member", "active", True)
     row = place.see(membership.subscription, subscription)
     assert (row.mode, row.state, row.channel, row.address) == ("daily", "active", "post", "ana@shore.example")
     assert place.see(membership.by_id, member.id) == member

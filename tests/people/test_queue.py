@@ -29,7 +29,6 @@ def test_a_held_post_has_a_name_by_which_it_is_found(place: Place) -> None:
     assert re.fullmatch("H-[a-z2-7]{4}", name)
     row = place.see(queue.find, name.upper())
     assert (row.post_id, row.reason, json.loads(row.refs)) == (post, "no member yet", REFS)
-    assert place.see(queue.of_post, post).name == name
     assert place.see(queue.find, "H-") is None
 
 
@@ -40,7 +39,8 @@ def test_the_same_words_of_the_same_author_wait_once(place: Place) -> None:
     assert place.see(queue.same, place.forum, BY, "other") is None
     second = place.do(_post, place.forum)
     assert place.do(queue.hold, second, place.forum, BY, "hash", "why", REFS, []) == name
-    assert place.see(queue.of_post, second) is None
+    assert place.see(queue.find, name).post_id == first
+    assert len(place.see(queue.listing, None)) == 1
 
 
 def test_the_list_shows_what_waits_and_forgets_what_was_decided(place: Place) -> None:

@@ -144,7 +144,7 @@ async def test_a_strangers_mail_is_held_and_one_answer_joins_and_publishes(shore
     await shore.member("pools", ana, "Ana")
     await send(postfix, letter(f"Eve <{eve}>", pools, "New here", "May I ask?\n", "<eve@x.test>"), eve, pools)
     asked = read((await asyncio.to_thread(postfix.mailbox(eve).wait_for, 1))[0])
-    assert asked["Auto-Submitted"] == "auto-generated"
+    assert asked["Auto-Submitted"] == "auto-replied"
     assert asked["In-Reply-To"] == "<eve@x.test>"
     await shore.page("/f/pools/1", 404)
 

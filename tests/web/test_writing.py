@@ -126,7 +126,7 @@ async def test_who_may_not_write_is_told_why(reader: Reader, rows: Rows) -> None
     reader.home.store.write_now(lambda tx: tx.exec_driver_sql("UPDATE forums SET post_policy = 'moderators'"))
     csrf = reader.sign_in(rows["ana"])
     page = await (await reader.submit("/f/tides/2/reply", 403, csrf=csrf, form=FORM, text="T")).text()
-    assert "Only moderators write in this forum." in page
+    assert "Only moderators post to" in page
     assert not reader.home.accepted
 
 
@@ -257,3 +257,18 @@ async def test_no_page_shows_the_forms_of_a_session_to_a_stranger(reader: Reader
     assert not re.search(r'name="csrf"', page)
     assert "<textarea" not in page
     assert not reader.home.store.read_now(lambda tx: list(tx.execute(deliveries.select())))
+
+
+async def test_who_is_new_gives_a_name_before_the_link_is_used_up(reader: Reader, rows: Rows) -> None:
+    await reader.submit("/sign-in", 200, address="eve@example.org")
+    known = reader.home.store.read_now(lambda tx: identity.find(tx, "post", "eve@example.org"))
+    assert known is not None
+    path = link(reader, known.person_id, known.address_id)
+    shown = await (await reader.get(path)).text()
+    assert "Your name" in shown
+    for wrong in ("", "eve@example.org"):
+        await reader.submit(path, 400, name=wrong)
+    await reader.submit(path, 303, name="Eve")
+    named = reader.home.store.read_now(lambda tx: identity.find(tx, "post", "eve@example.org"))
+    assert named is not None
+    assert named.name == "Eve"

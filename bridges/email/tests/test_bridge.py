@@ -13,7 +13,7 @@ import pytest
 from bridges.email import Settings, create
 from bridges.email.bridge import EmailBridge
 from bridges.email.tests.dialogue import speak
-from server.bridge import Checked, Claims, Community, Forum, ForumDefaults, Post, Source, Ways, Writer
+from server.bridge import Claims, Community, Forum, ForumDefaults, Post, Source, Ways, Writer
 from tests.fakes import RecordingHouse, forum
 
 
@@ -31,7 +31,7 @@ def post(of: Forum, subject: str = "Barnacles & Co") -> Post:
 
 
 def test_it_has_the_abilities_that_the_server_asks_for() -> None:
-    for ability in (Claims, ForumDefaults, Source, Ways, Checked):
+    for ability in (Claims, ForumDefaults, Source, Ways):
         assert isinstance(bridge(), ability)
 
 
@@ -134,22 +134,3 @@ async def silent(banner: bytes = b"") -> AsyncIterator[tuple[asyncio.Server, int
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server, server.sockets[0].getsockname()[1]
-
-
-@pytest.mark.parametrize(
-    ("banner", "ok", "words"),
-    [(b"220 relay.test ESMTP\r\n", True, ""), (b"554 no\r\n", False, "554 no"), (b"", False, "no answer")],
-)
-async def test_the_relay_is_asked_for_its_banner(banner: bytes, ok: bool, words: str) -> None:
-    async with silent(banner) as (_, port):
-        health = await bridge(relay=f"smtp://127.0.0.1:{port}").check()
-    assert health.ok is ok
-    assert words in health.detail
-
-
-async def test_a_relay_that_is_away_is_named() -> None:
-    async with silent() as (_, port):
-        pass
-    health = await bridge(relay=f"smtp://127.0.0.1:{port}").check()
-    assert not health.ok
-    assert f"127.0.0.1:{port}" in health.detail

@@ -52,7 +52,6 @@ def as_data(told: NewPost) -> dict[str, object]:
         ],
         "written_at": told.written_at,
         "automatic": told.automatic,
-        "language": told.language,
     }
 
 
@@ -97,7 +96,6 @@ def test_any_bytes_are_read_or_refused(raw: bytes, function: str) -> None:
         for line in (
             told.subject or "",
             told.author.name,
-            told.language,
             *(ref.name for ref in told.refs + told.parents),
         ):
             assert not set(line) & set("\r\n\0")
@@ -226,7 +224,7 @@ def test_a_missing_id_is_made_of_what_stays_the_same() -> None:
     assert mail("Message-ID: nonsense without at\nMessage-ID: <2@x>\n" + text).message_id == "<2@x>"
 
 
-# About what, when, in which language ----------------------------------------------------------------------------------------
+# About what, when -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("value", "subject"),
     [
@@ -270,11 +268,6 @@ def test_a_missing_subject_is_none() -> None:
 )
 def test_dates(value: str, moment: int | None) -> None:
     assert header("Date", value).written_at == moment
-
-
-def test_languages() -> None:
-    assert header("Content-Language", "pt-BR, en").language == "pt-BR"
-    assert header("Content-Language", "<script>").language == ""
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,13 @@ def test_ways_lead_to_the_room_and_to_the_event(bridge: MatrixBridge) -> None:
     assert list(bridge.ways(forum(visibility="members"), None)) == []
 
 
-async def test_the_check_says_what_is_wrong(bridge: MatrixBridge, homeserver: Homeserver) -> None:
-    assert (await bridge.check()).ok
-    homeserver.before = lambda asked: error(401, "M_UNKNOWN_TOKEN", "no such token")
-    health = await bridge.check()
+async def test_a_homeserver_that_cannot_ping_is_asked_who_we_are(bridge: MatrixBridge, homeserver: Homeserver) -> None:
+    homeserver.before = lambda asked: error(404, "M_UNRECOGNIZED") if "/ping" in asked.path else None
+    assert (await bridge._ping()).ok
+    homeserver.before = lambda asked: (
+        error(404, "M_UNRECOGNIZED") if "/ping" in asked.path else error(401, "M_UNKNOWN_TOKEN", "no such token")
+    )
+    health = await bridge._ping()
     assert not health.ok
     assert "no such token" in health.detail
 

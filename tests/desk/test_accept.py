@@ -1,0 +1,244 @@
+"""The desk: who may post, what is a duplicate, what is held, who gets it, and what a change does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from server.bridge import Accepted, Attachment, Author, Duplicate, Held, Letter, Proof, Ref, Retract
+from server.delivery import fuse, outbox
+from server.desk import change, letters, members
+from server.errors import Rejected
+from server.people import handles, membership
+from server.store.schema import bodies, deliveries, forums, held, posts, revisions
+from tests.desk.conftest import POST, Table
+
+
+def rows(table: Table, statement: sa.Select[Any]) -> list[Any]:
+    return table.store.read_now(lambda tx: list(tx.execute(statement)))
+
+
+def booked(table: Table, kind: str = "post") -> list[Any]:
+    return rows(table, sa.select(deliveries).where(deliveries.c.item_kind == kind).order_by(deliveries.c.id))
+
+
+def test_everybody_but_its_author_gets_it(table: Table) -> None:
+    table.forum()
+    ana, bo, _cy = (table.member(name) for name in ("ana", "bo", "cy"))
+    assert table.post("ana") == Accepted("pools/1", "https://talk.test/f/pools/1")
+    assert {row.address_id for row in booked(table)} == {bo.address_id, _cy.address_id}
+    assert ana.address_id not in {row.address_id for row in booked(table)}
+
+
+def test_modes_choose(table: Table) -> None:
+    table.forum()
+    table.member("ana")
+    modes = {mode: table.member(mode, mode=mode) for mode in ("each", "topics", "mentions", "none", "daily")}
+
+    def got(post: int) -> set[str]:
+        ids = {row.address_id for row in booked(table) if row.item_id == post}
+        return {mode for mode, known in modes.items() if known.address_id in ids}
+
+    table.post("ana", name="<a>")
+    assert got(1) == {"each", "topics"}
+    table.post("ana", parents=("<a>",))
+    assert got(2) == {"each"}
+    table.post("mentions", name="<m>", parents=("<a>",))
+    table.post("ana", parents=("<m>", "<a>"))
+    assert got(4) == {"each", "mentions"}
+
+
+def test_the_same_again_is_a_duplicate_and_a_strangers_same_id_is_not(table: Table) -> None:
+    table.forum()
+    table.member("ana")
+    table.member("mal")
+    table.post("ana", name="<one>")
+    assert table.post("ana", "other bytes", name="<one>") == Duplicate("pools/1")
+    assert table.post("mal", "forged", name="<one>").post == "pools/2"
+    assert table.post("mal", "forged", name="<one>") == Duplicate("pools/2")
+
+
+def test_one_post_in_two_forums_reaches_a_mailbox_once(table: Table) -> None:
+    table.forum()
+    table.forum("rocks")
+    for slug in ("pools", "rocks"):
+        table.member("ana", slug)
+        table.member("bo", slug)
+    table.post("ana", name="<both>")
+    table.post("ana", name="<both>", forum="rocks")
+    assert len(rows(table, sa.select(posts))) == 2
+    assert len(booked(table)) == 1
+
+
+def test_a_stranger_is_held_once_and_asked_once(table: Table) -> None:
+    table.forum()
+    assert isinstance(table.post("eve", "hello", name="<h1>"), Held)
+    again = table.post("eve", "hello", name="<h2>")
+    assert isinstance(again, Held)
+    assert isinstance(table.post("eve", "something else"), Held)
+    assert len(rows(table, sa.select(held))) == 2
+    assert len(booked(table, "notice")) == 1
+    assert rows(table, sa.select(posts.c.seq)) == [(None,), (None,)]
+
+
+def test_a_held_post_keeps_nobody_elses_mail_out(table: Table) -> None:
+    table.forum()
+    table.member("ana")
+    table.post("eve", "forged", name="<ana-will-use-this>")
+    assert table.post("ana", "the real one", name="<ana-will-use-this>").post == "pools/1"
+    name = rows(table, sa.select(held.c.name))[0].name
+    assert table.do(change.approve, table.desk, name, "command", table.now) == "pools/2"
+
+
+@pytest.mark.parametrize(
+    ("how", "more"),
+    [
+        ({"join_policy": "invite"}, {}),
+        ({"join_policy": "approval"}, {}),
+        ({"post_policy": "moderators"}, {}),
+        ({}, {"automatic": True}),
+    ],
+)
+def test_refusals_say_why(table: Table, how: dict[str, Any], more: dict[str, Any]) -> None:
+    table.forum(**how)
+    with pytest.raises(Rejected) as refused:
+        table.post("eve", **more)
+    assert refused.value.code == "5.7.1"
+    assert "Pools" in refused.value.reason
+    assert rows(table, sa.select(posts)) == []
+
+
+def test_a_post_that_is_too_large_is_refused(table: Table) -> None:
+    forum = table.forum()
+    table.member("ana")
+    table.do(lambda tx: tx.execute(forums.update().where(forums.c.id == forum).values(max_size=1_000)))
+    with pytest.raises(Rejected) as refused:
+        table.post("ana", attachments=(Attachment("a.bin", "application/octet-stream", b"x" * 1_001),))
+    assert refused.value.code == "5.3.4"
+
+
+def test_who_is_banned_neither_posts_nor_gets(table: Table) -> None:
+    forum = table.forum()
+    bo = table.member("bo")
+    table.member("ana")
+    table.do(membership.set_member, forum, bo.person_id, {"state": "banned"})
+    with pytest.raises(Rejected):
+        table.post("bo")
+    table.post("ana")
+    assert booked(table) == []
+
+
+def test_settle_time_binds_what_cannot_be_taken_back(table: Table) -> None:
+    table.forum(settle_ms=120_000)
+    table.member("bo")
+    table.post("ana", "question?", channel="room", name="$q")
+    (mail,) = booked(table)
+    assert mail.not_before == table.now + 120_000
+    table.now += 1_000
+    table.post("cy", "an answer", channel="room", name="$a", parents=("$q",))
+    first, second = booked(table)
+    assert first.not_before == table.now  # an answer releases what it answers
+    assert second.not_before == table.now + 120_000
+
+
+def test_a_burst_is_one_post_until_somebody_else_speaks(table: Table) -> None:
+    table.forum(settle_ms=120_000)
+    table.member("bo")
+    for n, words in enumerate(("one", "two", "three")):
+        table.post("ana", words, channel="room", name=f"$b{n}", gather=True)
+    assert len(rows(table, sa.select(posts))) == 1
+    assert rows(table, sa.select(bodies.c.text))[0].text.split() == ["one", "two", "three"]
+    table.edit("ana", "$b1", "TWO")
+    assert rows(table, sa.select(bodies.c.text))[0].text.split() == ["one", "TWO", "three"]
+    taken = Author("room", "ana@x.test", "Ana", Proof.HOMESERVER)
+    table.do(change.retract, table.desk, Retract("pools", taken, Ref("room", "$b0")))
+    assert rows(table, sa.select(bodies.c.text))[0].text.split() == ["TWO", "three"]
+    table.post("cy", "hm", channel="room", gather=True)
+    table.post("ana", "four", channel="room", gather=True)
+    assert len(rows(table, sa.select(posts))) == 3
+
+
+def test_nothing_is_gathered_where_posts_settle_at_once(table: Table) -> None:
+    table.forum(settle_ms=0)
+    for n in range(2):
+        table.post("ana", "words", channel="room", name=f"${n}", gather=True)
+    assert len(rows(table, sa.select(posts))) == 2
+
+
+def test_an_edit_is_its_authors_or_a_moderators(table: Table) -> None:
+    table.forum()
+    table.member("mod", role="moderator", channel="room")
+    table.post("ana", "helo", channel="room", name="$p")
+    with pytest.raises(Rejected):
+        table.edit("eve", "$p", "mine now")
+    assert isinstance(table.edit("ana", "$p", "hello"), Accepted)
+    assert rows(table, sa.select(bodies.c.text))[0].text.strip() == "hello"
+    assert rows(table, sa.select(revisions.c.text))[0].text.strip() == "helo"
+
+
+def test_a_retracted_post_leaves_no_words_and_its_pending_mail_never_leaves(table: Table) -> None:
+    table.forum(settle_ms=120_000)
+    table.member("bo")
+    table.post("ana", "secret", channel="room", name="$p", original=b"secret bytes")
+    ana = Author("room", "ana@x.test", "Ana", Proof.HOMESERVER)
+    table.do(change.retract, table.desk, Retract("pools", ana, Ref("room", "$p")))
+    assert [row.state for row in booked(table)] == ["dropped"]
+    with table.store._engine.connect() as tx:
+        everything = " ".join(str(line) for line in tx.connection.dbapi_connection.iterdump())  # type: ignore[union-attr]
+    assert "secret" not in everything
+
+
+def test_letters_to_an_author_are_limited_and_only_members(table: Table) -> None:
+    forum = table.forum()
+    table.member("ana")
+    bo = table.member("bo")
+
+    def via(tx: sa.Connection) -> str:
+        member = membership.of(tx, bo.person_id, forum)
+        assert member is not None
+        return handles.printed(tx, table.desk.secret, "via", member.id, table.now)
+
+    token = table.do(via)
+
+    def write(by: str) -> None:
+        letter = Letter("author", Author("post", f"{by}@x.test"), "pools", token, "Hello", "in private")
+        table.do(letters.accept, table.desk, letter)
+
+    with pytest.raises(Rejected):
+        write("eve")
+    for _ in range(letters.LETTERS_AN_HOUR):
+        write("ana")
+    with pytest.raises(Rejected, match="many private letters"):
+        write("ana")
+    table.now += letters.HOUR_MS + 1
+    write("ana")
+    assert {row.address_id for row in booked(table, "letter")} == {bo.address_id}
+
+
+def test_a_fuse_holds_the_queue_and_stores_all_the_same(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuse, "FORUM", 5)
+    table.forum()
+    table.member("ana")
+    table.member("bo")
+    for _ in range(7):
+        assert isinstance(table.post("ana"), Accepted)
+    assert table.do(outbox.claim, POST, "me", 100, table.now) == []
+    table.do(lambda tx: fuse.release_forum(tx, "pools"))
+    assert len(table.do(outbox.claim, POST, "me", 100, table.now)) == 7
+
+
+def test_a_confirmation_works_once(table: Table) -> None:
+    forum = table.forum()
+    table.post("eve", "hello")
+    eve = rows(table, sa.select(posts.c.address_id))[0].address_id
+    data = {"address_id": eve, "channel": "post", "template": "confirm-post"}
+    token = table.do(handles.grant, "confirm", forum, data, table.now, 60_000)
+    from server.bridge import Act
+
+    act = Act("pools", Author("post", "anybody@x.test"), "confirm", token)
+    table.do(members.act, table.desk, act)
+    assert rows(table, sa.select(posts.c.state)) == [("published",)]
+    with pytest.raises(Rejected):
+        table.do(members.act, table.desk, act)

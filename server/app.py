@@ -25,7 +25,7 @@ from server.bridge import Claims
 from server.content.attachments import Blobs
 from server.delivery import upkeep
 from server.delivery.courier import Courier
-from server.desk import Desk
+from server.desk import Desk, letters
 from server.errors import CommandError, Deferred
 from server.house import Household
 from server.store.db import Store
@@ -113,6 +113,7 @@ async def running(home: Household, parts: set[str]) -> AsyncIterator[list[asynci
     """The server with its store open, for as long as the block lasts."""
     holder, host = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}", socket.gethostname()
     await home.store.write(jobs.register, holder, host, os.getpid(), home.now())
+    await home.store.write(letters.bring_kept, home.desk)
     for made in home.bridges.values():
         await made.prepare()
     tasks: list[asyncio.Task[None]] = []

@@ -46,6 +46,7 @@ MEMBERS = {
         Member("noor", "Noor Haddad", WEB, "noor@lagoon.example", "Tyre"),
     )
 }
+OWNER = MEMBERS["dagny"]
 ANA, BRUNO, CHIDI = MEMBERS["ana"], MEMBERS["bruno"], MEMBERS["chidi"]
 
 

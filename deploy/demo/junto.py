@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from deploy.demo.children import Child, tied_to
-from deploy.demo.community import DOMAIN, FORUMS, MAIL, MEMBERS, NAME, ROOM, SLUG
+from deploy.demo.community import DOMAIN, FORUMS, MAIL, MEMBERS, NAME, OWNER, ROOM, SLUG
 from deploy.demo.patience import insist
 from deploy.demo.state import TREE
 
@@ -54,6 +54,12 @@ class Junto:
             raise JuntoFailed(f"`junto {' '.join(words)}` failed: {said}")
         return out.decode("utf-8", "replace")
 
+    async def mailboxes(self, forum: str) -> set[str]:
+        """The mail addresses that get every post of the forum now: a visitor may have made one of the sample members leave."""
+        members = json.loads(await self.run("member", "list", "--forum", forum, "--json"))
+        active = (member for member in members if member["state"] == "active")
+        return {each["address"] for member in active for each in member["addresses"] if each.get("delivery") == "each"}
+
     async def set_up(self, done: dict[str, Any], save: Any) -> None:
         """Configuration, community, forums and members; each step once, a broken run goes on where it stopped."""
 
@@ -81,7 +87,7 @@ class Junto:
         loopback = ["127.0.0.0/8", "::1/128"]
         local = {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
         values: dict[str, dict[str, Any]] = {
-            "server": {"base_url": self.base_url},
+            "server": {"base_url": self.base_url, "operator": OWNER.address},
             "web": {"listen": local["web"]},
             "email": {
                 "domain": DOMAIN,
@@ -128,7 +134,14 @@ def _rows() -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [("address", "name", "delivery", "role")]
     for member in MEMBERS.values():
         if member.channel != ROOM:
-            rows.append((member.address, member.name, "each" if member.channel == MAIL else "none", "member"))
+            rows.append(
+                (
+                    member.address,
+                    member.name,
+                    "each" if member.channel == MAIL else "none",
+                    "owner" if member is OWNER else "member",
+                )
+            )
     return rows
 
 

@@ -18,7 +18,7 @@ from deploy.demo.roomuser import RoomRefused
 from deploy.demo.seed import SeedFailed
 from deploy.demo.state import AlreadyRunning, State, directory
 from deploy.demo.synapse import NoSynapse
-from deploy.demo.walk import Walk
+from deploy.demo.walk import FORUM, Walk
 
 PROBLEMS = (AlreadyRunning, PortTaken, JuntoFailed, NoSynapse, RoomRefused, SeedFailed, NotThere)
 RARELY = 8.0
@@ -86,7 +86,7 @@ async def _work(walk: bool) -> int:
             if walk:
                 await room
                 line.clear()
-                return await Walk(demo.peers).run()
+                return await Walk(demo.peers, await demo.junto.mailboxes(FORUM)).run()
             line.clear()
             print("\n".join(await demo.lines()), flush=True)
             await _room_or_word(demo, room, line)

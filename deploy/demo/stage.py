@@ -171,6 +171,7 @@ class Stage:
             views={channel: self._view(channel, forum, root) for channel in TITLES},
             csrf=self.guard.token,
             homeserver=self.homeserver,
+            real_page=f"{self.peers.base_url}/f/{'/'.join(map(str, root)) if root else forum}",
             trace=self.trace,
             placeholders={channel: f"{reply} as {member.name.split()[0]}" for channel, member in MEMBERS.items()},
             notes={

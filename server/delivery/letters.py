@@ -69,6 +69,12 @@ def letter(
     return letter_id
 
 
+def kept(tx: Connection) -> list[int]:
+    """Letters that had nobody to go to when they came, oldest first."""
+    booked = sa.exists().where(deliveries.c.item_kind == "letter", deliveries.c.item_id == letters.c.id)
+    return list(tx.scalars(sa.select(letters.c.id).where(letters.c.kind == "letter", ~booked).order_by(letters.c.id)))
+
+
 def get(tx: Connection, letter_id: int) -> Row[Any]:
     return tx.execute(sa.select(letters).where(letters.c.id == letter_id)).one()
 

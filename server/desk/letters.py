@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from server import tokens
 from server.bridge import MESSAGE_ID, Accepted, Letter, Result
-from server.delivery import letters
+from server.delivery import letters, outbox
 from server.desk import Desk, author, forums
 from server.errors import Rejected
 from server.i18n import _
@@ -84,6 +84,19 @@ def _to_operator(tx: Connection, desk: Desk, inbound: Letter) -> Result:
         receivers = [(channel, identity.ensure(tx, channel, address, "", desk.now()).address_id)]
     _book(tx, desk, inbound, None, receivers, {"reply_address": inbound.author.address})
     return Accepted()
+
+
+def bring_kept(tx: Connection, desk: Desk) -> int:
+    """What came for an operator while there was none goes to the one that the configuration names now; how many."""
+    if desk.operator is None:
+        return 0
+    channel, address = desk.operator
+    waiting = letters.kept(tx)
+    if waiting:
+        operator = identity.ensure(tx, channel, address, "", desk.now())
+        for letter_id in waiting:
+            outbox.book_one(tx, "letter", letter_id, channel, operator.address_id, desk.now())
+    return len(waiting)
 
 
 def _book(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -215,6 +216,27 @@ def test_letters_to_an_author_are_limited_and_only_members(table: Table) -> None
     table.now += letters.HOUR_MS + 1
     write("ana")
     assert {row.address_id for row in booked(table, "letter")} == {bo.address_id}
+
+
+def test_mail_for_an_operator_is_kept_until_there_is_one(table: Table) -> None:
+    letter = Letter("operator", Author("post", "eve@x.test"), subject="abuse", text="look at this")
+    table.do(letters.accept, table.desk, letter)
+    assert booked(table, "letter") == []
+    assert table.do(letters.bring_kept, table.desk) == 0
+    named = replace(table.desk, operator=("post", "op@x.test"))
+    assert table.do(letters.bring_kept, named) == 1
+    assert table.do(letters.bring_kept, named) == 0
+    assert len(booked(table, "letter")) == 1
+
+
+def test_who_left_and_writes_again_is_asked_again(table: Table) -> None:
+    forum = table.forum()
+    table.post("eve", "first")
+    table.now += 1_000
+    eve = table.member("eve")
+    table.do(membership.leave, forum, eve.person_id)
+    assert isinstance(table.post("eve", "second"), Held)
+    assert len(booked(table, "notice")) == 2
 
 
 def test_a_fuse_holds_the_queue_and_stores_all_the_same(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -337,7 +337,7 @@ def test_a_notice_is_marked_as_a_machines_and_comes_from_the_null_sender() -> No
     golden("notice.eml", mail.copy(to))
     message = read(mail.copy(to))
     assert mail.envelope(to) == ""
-    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Auto-Submitted"] == "auto-replied"
     assert message["From"] == message["Reply-To"] == f"Tide pools <tides-confirm+{'c' * 26}@lists.test>"
     assert message["In-Reply-To"] == message["References"] == "<limpets@members.test>"
     assert parsedate_to_datetime(message["Date"]).timestamp() * 1000 // 1000 == 0x0199B1C00000 // 1000

@@ -7,8 +7,8 @@ import contextlib
 import importlib
 import os
 import pkgutil
+import resource
 import signal
-import socket
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ from server.content.attachments import Blobs
 from server.delivery import upkeep
 from server.delivery.courier import Courier
 from server.desk import Desk, letters
-from server.errors import CommandError, Deferred
+from server.errors import CommandError, Deferred, JuntoError
 from server.house import Household
 from server.store.db import Store
 from server.web.app import make_app
@@ -86,7 +86,14 @@ def serve(config_path: Path, only: Sequence[str] | None = None) -> None:
     modules = discover()
     home = household(config.load(config_path, sections(modules)), modules)
     log.setup()
+    _open_files()
     uvloop.run(_run(home, roles(home, only)))
+
+
+def _open_files() -> None:
+    """As many open files as the system lets us have: each connection is one, and the usual soft limit is a thousand."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _run(home: Household, parts: set[str]) -> None:
@@ -111,7 +118,8 @@ async def _run(home: Household, parts: set[str]) -> None:
 @contextlib.asynccontextmanager
 async def running(home: Household, parts: set[str]) -> AsyncIterator[list[asyncio.Task[None]]]:
     """The server with its store open, for as long as the block lasts."""
-    holder, host = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}", socket.gethostname()
+    host = jobs.host()
+    holder = f"{host}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     await home.store.write(jobs.register, holder, host, os.getpid(), home.now())
     await home.store.write(letters.bring_kept, home.desk)
     for made in home.bridges.values():
@@ -159,6 +167,6 @@ async def _pages(home: Household) -> aiohttp_web.AppRunner:
 
 def _failure(task: asyncio.Task[Any]) -> str:
     error = task.exception()
-    if isinstance(error, OSError):
-        return f"{task.get_name()} cannot start: {error}. Is another server running, or should its `listen` be another port?"
+    if isinstance(error, JuntoError):
+        return str(error)
     return f"{task.get_name()} ended: {type(error).__name__}: {error}"

@@ -17,7 +17,7 @@ from server.bridge import Forum, Health, Inbound, Ref, Result, Rows
 from server.config import Config
 from server.content.attachments import Blobs
 from server.delivery import outbox
-from server.desk import Desk, accept, book, change, forums, letters, members, place
+from server.desk import Desk, accept, book, change, forums, letters, members, place, tidy
 from server.desk.prepare import Prepared, Written, prepare
 from server.errors import JuntoError, Rejected, StoreUnavailable
 from server.people import identity, membership
@@ -55,6 +55,7 @@ class Household:
 
     async def _accept(self, inbound: Inbound) -> Result:
         write, desk = self.store.write, self.desk
+        inbound = tidy.inbound(inbound)
         match inbound:
             case bridge.NewPost():
                 return await write(accept.new_post, desk, await self._prepared(inbound))

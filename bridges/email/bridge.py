@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from urllib.parse import quote
 
 from bridges.email.addresses import normal
@@ -12,13 +13,11 @@ from bridges.email.receive import CHANNEL
 from bridges.email.send import Sender
 from bridges.email.settings import Relay, Settings, relay
 from bridges.email.source import source
-from server import limits, log, metrics
+from server import limits
 from server.bridge import Bridge, Forum, House, Lot, Post, Settle, Traits, Way
 from server.clock import DAY, HOUR, MINUTE
+from server.errors import ConfigError
 from server.i18n import _
-
-OPEN_AGAIN_SECONDS = 5.0
-logger = log.get("email.bridge")
 
 TRAITS = Traits(
     channel=CHANNEL,
@@ -42,31 +41,34 @@ class EmailBridge:
     def __init__(self, house: House, settings: Settings) -> None:
         self._house, self._settings = house, settings
         self._relay: Relay = relay(settings.relay)
-        self._sender = Sender(settings, house)
+        self._problems: dict[str, str] = {}  # of each direction, "" where it works; both have one line on /healthz
+        self._sender = Sender(settings, house, report=partial(self._report, "out"))
 
     async def prepare(self) -> None:
         """Nothing has to be made for mail."""
 
     async def run(self) -> None:
-        """Take mail until cancelled. A port that is taken is tried again, and /healthz says so."""
+        """Take mail until cancelled. Raises ConfigError where a port cannot be had."""
+        listener = Listener(self._house, self._settings)
         try:
-            while True:
-                listener = Listener(self._house, self._settings)
-                try:
-                    await listener.start()
-                except OSError as problem:
-                    self._house.report(False, _("mail cannot come in: {problem}").format(problem=problem))
-                    logger.error("listen", error=str(problem))
-                    metrics.LOOP_ERRORS.labels(part="email.listener").inc()
-                    await asyncio.sleep(OPEN_AGAIN_SECONDS)
-                    continue
-                try:
-                    self._house.report(True)
-                    await asyncio.get_running_loop().create_future()
-                finally:
-                    await listener.stop()
+            try:
+                await listener.start()
+            except ConfigError as problem:
+                self._report("in", False, str(problem))
+                raise
+            self._report("in", True)
+            await asyncio.get_running_loop().create_future()
         finally:
-            await self._sender.close()
+            try:
+                await listener.stop()
+            finally:
+                await self._sender.close()
+
+    def _report(self, direction: str, ok: bool, detail: str = "") -> None:
+        """Neither direction's good news hides the other's problem."""
+        self._problems[direction] = "" if ok else detail or _("mail does not work")
+        wrong = [problem for _direction, problem in sorted(self._problems.items()) if problem]
+        self._house.report(not wrong, "; ".join(wrong))
 
     async def deliver(self, lot: Lot, settle: Settle) -> None:
         """Hand one item to the relay for many mailboxes."""

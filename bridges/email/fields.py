@@ -1,7 +1,7 @@
 """Header sections and what stands in them, read tolerantly from bytes. Pure; raises `Rejected` only for what is too large.
 
 The standard library's readers of structured fields recurse on comments and take seconds on hostile parameters; these walk each
-character once. What comes out holds no CR, LF or NUL.
+character once. What comes out holds no CR, LF or NUL; a NUL becomes SUBSTITUTE, so that what holds one is still seen to be broken.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read(section: bytes) -> Fields:
         if len(found) >= limits.HEADER_FIELDS:
             raise Rejected("5.6.0", _("the header has more than {count} fields").format(count=limits.HEADER_FIELDS))
         found.append((name.decode("ascii").lower(), [value.strip(b" \t")]))
-    return Fields(tuple((name, b"".join(parts).replace(b"\0", b"").strip()) for name, parts in found))
+    return Fields(tuple((name, b"".join(parts).replace(b"\0", b"\x1a").strip()) for name, parts in found))
 
 
 def plain(text: str, limit: int) -> str:

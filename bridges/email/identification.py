@@ -5,13 +5,15 @@ from __future__ import annotations
 from server import limits
 
 READ_BYTES = 128 * 1024  # of one field
+ID_BYTES = 250  # of one id with its brackets (RFC 5536 section 3.1.3)
+_BLANKS = {ord(" "): None, ord("\t"): None}
 
 
 def ids(value: bytes) -> list[str]:
     """The ids of a field with their angle brackets, in order, once each.
 
     Folded inside, without brackets where the field is a single word with an @, quoted, with phrases around: all are seen. An id
-    that is too long is none.
+    that is longer than ID_BYTES or holds a control character is none.
     """
     data = value[:READ_BYTES]
     found: dict[str, None] = {}
@@ -35,10 +37,10 @@ def ids(value: bytes) -> list[str]:
 
 
 def _one(inner: bytes) -> str | None:
-    text = "".join(inner.decode("utf-8", "replace").split())
-    if not 0 < len(text) <= limits.MESSAGE_ID_CHARS or not text.isprintable() or "<" in text or ">" in text:
+    text = inner.decode("utf-8", "replace").translate(_BLANKS)  # left there by folding, RFC 5322 section 2.2.3
+    if not text or not text.isprintable() or "<" in text or ">" in text:
         return None
-    return f"<{text}>"
+    return f"<{text}>" if len(text.encode()) + 2 <= ID_BYTES else None
 
 
 def parents(in_reply_to: list[bytes], references: list[bytes]) -> list[str]:

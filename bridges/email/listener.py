@@ -7,6 +7,8 @@ said after the commit and never before.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -21,7 +23,7 @@ from server import limits, log, metrics
 from server.bridge import Accepted, Duplicate, Forum, House, Inbound, Proof, Result
 from server.clock import Clock, now_ms
 from server.config import host_port
-from server.errors import Deferred, Rejected
+from server.errors import ConfigError, Deferred, Rejected
 from server.i18n import _
 
 PARSERS = 4  # messages that are parsed at once, off the loop
@@ -178,6 +180,14 @@ def _class(code: str, wanted: str, otherwise: str) -> str:
     return code if code.startswith(wanted + ".") else otherwise
 
 
+def _cannot_listen(key: str, where: str, problem: OSError) -> str:
+    # asyncio puts words of its own around the system's, and a resolver's numbers are not the system's
+    number = problem.errno if problem.errno in errno.errorcode else None
+    words = os.strerror(number).lower() if number else problem.strerror or str(problem)
+    sentence = _("[email] {key} = {where}: {problem}: end what uses that port, or choose another one")
+    return sentence.format(key=key, where=where, problem=words)
+
+
 class Listener:
     """The open doors. `ports` tells where they are once `start` has returned: {"smtp": …, "lmtp": …}."""
 
@@ -190,24 +200,24 @@ class Listener:
         self.ports: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Open the doors that the settings name. Raises OSError where a port is taken; none is open then."""
+        """Open the doors that the settings name. Raises ConfigError where a port cannot be had; none is open then."""
         loop = asyncio.get_running_loop()
-        doors: tuple[tuple[str, str, type[Connection]], ...] = (
-            ("smtp", self._settings.listen, Connection),
-            ("lmtp", self._settings.lmtp_listen, LmtpConnection),
+        doors: tuple[tuple[str, str, str, type[Connection]], ...] = (
+            ("smtp", "listen", self._settings.listen, Connection),
+            ("lmtp", "lmtp_listen", self._settings.lmtp_listen, LmtpConnection),
         )
-        try:
-            for name, where, kind in doors:
-                if not where:
-                    continue
-                host, port = host_port(where)
+        for name, key, where, kind in doors:
+            if not where:
+                continue
+            host, port = host_port(where)
+            try:
                 server = await loop.create_server(lambda kind=kind: self._connection(kind, loop), host, port)  # type: ignore[misc]
-                self._servers.append(server)
-                self.ports[name] = int(server.sockets[0].getsockname()[1])
-                logger.info("listening", door=name, host=host, port=self.ports[name])
-        except OSError:
-            await self.stop()
-            raise
+            except OSError as problem:
+                await self.stop()
+                raise ConfigError(_cannot_listen(key, where, problem)) from None
+            self._servers.append(server)
+            self.ports[name] = int(server.sockets[0].getsockname()[1])
+            logger.info("listening", door=name, host=host, port=self.ports[name])
 
     def _connection(self, kind: type[Connection], loop: asyncio.AbstractEventLoop) -> Connection:
         return kind(self._reception, self._gate, self._settings.domain, self._size, loop)

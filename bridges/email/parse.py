@@ -56,6 +56,8 @@ def parse(raw: bytes, envelope_from: str, domain: str, now: int) -> Mail:
     """Read a message. `envelope_from` is "" for the null sender; `domain` is ours; `now` in milliseconds. Raises Rejected."""
     tree = structure.parts(raw)
     header = tree[0].header
+    if len(header.values("from")) > 1:  # RFC 5322 section 3.6: at most one; readers differ in which of two they show
+        raise Rejected("5.6.0", _("the message has more than one From field, so it is not clear who wrote it"))
     author = next((named for value in header.values("from") for named in mailboxes(value)), None)
     subject = fields.plain(fields.words(header.first("subject")), limits.SUBJECT_CHARS)
     answering = _word(header, "auto-submitted") == "auto-replied" or any(

@@ -35,6 +35,7 @@ FRUITLESS = 3  # connections of a lot that ended without one answer, until the r
 logger = log.get("email.send")
 
 Link = wire.Connection | steps.StepByStep
+Report = Callable[[bool, str], None]
 
 
 class Quota:
@@ -117,11 +118,17 @@ class _Run:
 
 
 class Sender:
-    """Keeps connections to the relay between lots. `context` replaces the system's way of checking TLS."""
+    """Keeps connections to the relay between lots.
 
-    def __init__(self, settings: Settings, house: House, context: ssl.SSLContext | None = None) -> None:
+    `context` replaces the system's way of checking TLS; `report` is told how the relay is, instead of the house.
+    """
+
+    def __init__(
+        self, settings: Settings, house: House, context: ssl.SSLContext | None = None, report: Report | None = None
+    ) -> None:
         self._settings, self._house = settings, house
         self._relay = relay(settings.relay)
+        self._report = report or house.report
         self._context = context or wire.checking(self._relay)
         self._quota = Quota(settings.relay_per_hour)
         self._connections = asyncio.Semaphore(CONNECTIONS)
@@ -245,7 +252,7 @@ class Sender:
         """Say how the relay is, when that has changed."""
         if up is not self._up:
             self._up = up
-            self._house.report(up, problem)
+            self._report(up, problem)
             logger.info("relay", up=up, problem=problem)
 
     # Connections --------------------------------------------------------------------------------------------------

@@ -15,13 +15,13 @@ from typing import Any
 from aiohttp import web
 
 from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.names import is_id
 from bridges.matrix.registration import Registration
 from server import limits, log
 from server.bridge import House, Rows
 from server.errors import Deferred
 
 TRANSACTIONS_REMEMBERED = 200  # a homeserver repeats only the one that it has no answer for
-NAME_BYTES = 255
 PREFIX = "/_matrix/app/v1"
 THIRD_PARTY = ("/thirdparty/user", "/thirdparty/user/{p}", "/thirdparty/location", "/thirdparty/location/{p}")
 _log = log.get("matrix.appservice")
@@ -112,9 +112,7 @@ def split(body: bytes) -> list[tuple[str, bytes]]:
 def _name_of(event: object) -> str | None:
     """The event's id, if it is one that can be a name in a database."""
     event_id = event.get("event_id") if isinstance(event, dict) else None
-    if isinstance(event_id, str) and event_id.isascii() and event_id.isprintable() and 0 < len(event_id) <= NAME_BYTES:
-        return event_id
-    return None
+    return event_id if is_id(event_id, "$") else None
 
 
 def _nameless(data: bytes) -> str:

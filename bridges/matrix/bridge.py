@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
@@ -36,6 +38,14 @@ _log = log.get("matrix")
 def create(house: House, settings: Settings) -> Bridge | None:
     """The bridge, or None where no homeserver is set."""
     return MatrixBridge(house, settings) if settings.homeserver else None
+
+
+def _cannot_listen(listen: str, problem: OSError) -> str:
+    # asyncio puts words of its own around the system's, and a resolver's numbers are not the system's
+    number = problem.errno if problem.errno in errno.errorcode else None
+    words = os.strerror(number).lower() if number else problem.strerror or str(problem)
+    sentence = _("[matrix] listen = {listen}: {problem}: end what uses that port, or choose another one")
+    return sentence.format(listen=listen, problem=words)
 
 
 class MatrixBridge:
@@ -83,8 +93,7 @@ class MatrixBridge:
             try:
                 await web.TCPSite(runner, host, port).start()
             except OSError as problem:
-                sentence = _("matrix.listen: {listen} cannot be used: {problem}")
-                raise ConfigError(sentence.format(listen=self._settings.listen, problem=problem.strerror)) from None
+                raise ConfigError(_cannot_listen(self._settings.listen, problem)) from None
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listener.run())
                 group.create_task(self._pulse())

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 
 from aiohttp import ClientSession
 
-from bridges.matrix.names import BOT, escaped, local_user
+from bridges.matrix.names import BOT, escaped, is_ours, local_user
 from bridges.matrix.registration import Registration
 from bridges.matrix.settings import Settings
 from bridges.matrix.wire import Ghost, Trouble, session, told
@@ -86,7 +86,8 @@ class Ghosts:
 
     async def is_known(self, user_id: str) -> bool:
         """Whether we have made this user."""
-        return await self._recall(user_id) != _Known()
+        ours = is_ours(user_id, self._settings.server_name)
+        return ours and await self._recall(user_id) != _Known()
 
     async def close(self) -> None:
         if self._session is not None:

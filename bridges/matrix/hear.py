@@ -16,6 +16,8 @@ from bridges.matrix import parse
 from bridges.matrix.compose import SPACE
 from bridges.matrix.fetch import Fetch
 from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.markup import clean
+from bridges.matrix.names import is_id
 from bridges.matrix.notices import Notices
 from bridges.matrix.settings import Settings
 from server import log, metrics
@@ -111,7 +113,7 @@ class Listener:
         room = ""
         try:
             event = json.loads(row.data)
-            if not isinstance(event, dict) or not isinstance(event.get("room_id"), str):
+            if not isinstance(event, dict) or not is_id(event.get("room_id"), "!"):
                 raise parse.Malformed("no event of a room")
             room = event["room_id"]
             pause = self._pauses.get(room)
@@ -127,7 +129,7 @@ class Listener:
         except Exception as problem:  # noqa: BLE001  whatever an event does, the room goes on
             metrics.QUARANTINED.labels(SPACE).inc()
             _log.error("event put aside", event_name=row.name, problem=repr(problem), exc_info=True)
-            words = f"{type(problem).__name__}: {problem}"[:1000]
+            words = clean(f"{type(problem).__name__}: {problem}")[:1000]
             await self._house.write(lambda rows: rows.quarantine(row.id, words))
             return True
         self._pauses.pop(room, None)

@@ -5,6 +5,7 @@ Grammar: Matrix specification v1.15, appendix "Identifier Grammar". Nothing here
 
 from __future__ import annotations
 
+from typing import TypeGuard
 from urllib.parse import quote
 
 OURS = "_junto_"
@@ -51,6 +52,13 @@ def split_user(user_id: str) -> tuple[str, str] | None:
     if not colon or not local or not is_server_name(server):
         return None
     return (local, server) if all("!" <= c <= "~" for c in local) else None
+
+
+def is_id(value: object, sigil: str) -> TypeGuard[str]:
+    """Whether this can be the id of an event ("$") or a room ("!"); ids are opaque but short, and of characters that print."""
+    if not isinstance(value, str) or not value.startswith(sigil) or not 1 < len(value) <= MAX_ID_BYTES:
+        return False
+    return all("!" <= c <= "~" for c in value)
 
 
 def local_user(key: str, server_name: str) -> str:

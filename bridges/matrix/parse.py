@@ -1,6 +1,7 @@
 """What an event of a room says, as far as the event alone tells it. Pure: a JSON object in, one of a few shapes out.
 
-Every field is foreign: it may be missing, of another type, or huge. What means nothing to us is Ignored, with the reason.
+Every field is foreign: it may be missing, of another type, or huge; a name that cannot be an event's is no name. No text that goes
+out of here holds a NUL or a lone surrogate. What means nothing to us is Ignored, with the reason.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridges.matrix.markup import clean, from_matrix, without_fallback
-from bridges.matrix.names import POST_MARK, is_foreign_ghost, is_ours, media_parts, split_user
+from bridges.matrix.names import POST_MARK, is_foreign_ghost, is_id, is_ours, media_parts, split_user
 from server.limits import NAME_CHARS
 
 MEDIA_TYPES = frozenset({"m.image", "m.file", "m.audio", "m.video"})
@@ -128,16 +129,16 @@ def _message(content: Event) -> Message | Edited | Ignored:
     if relation.get("rel_type") == "m.replace":
         fresh = _object(content, "m.new_content")
         text, html, _media = _body(fresh)
-        return Edited(_text(relation, "event_id"), text, html)
+        return Edited(_target(relation), text, html)
     kind = _text(content, "msgtype")
     if kind == "m.notice":  # a machine spoke (C-S API 11.3.1.4); answering it is how loops begin
         return Ignored("a notice")
     if kind.startswith("m.key.verification"):
         return Ignored("a verification")
     text, html, media = _body(content)
-    nearest = _object(relation, "m.in_reply_to").get("event_id")
-    thread = _text(relation, "event_id") if relation.get("rel_type") == "m.thread" else None
-    answers = tuple(dict.fromkeys(name for name in (nearest, thread) if isinstance(name, str) and name))
+    nearest = _event_id(_object(relation, "m.in_reply_to"))
+    thread = _event_id(relation) if relation.get("rel_type") == "m.thread" else None
+    answers = tuple(dict.fromkeys(name for name in (nearest, thread) if name is not None))
     if answers:
         text = without_fallback(text)
     return Message(text, html, media, answers, thread, emote=kind == "m.emote")
@@ -161,14 +162,14 @@ def _body(content: Event) -> tuple[str, str | None, Media | None]:
     media = Media(
         mxc,
         clean(filename if isinstance(filename, str) else body)[:255],
-        media_type[:100] if isinstance(media_type, str) else "application/octet-stream",
+        clean(media_type)[:100] if isinstance(media_type, str) else "application/octet-stream",
     )
     return (body, html, media) if caption else ("", None, media)
 
 
 def _redaction(event: Event, content: Event) -> Redacted:
     target = content.get("redacts") or event.get("redacts")  # in the content since room version 11 (MSC2174)
-    if not isinstance(target, str):
+    if not is_id(target, "$"):
         raise Malformed("a redaction of nothing")
     return Redacted(target)
 
@@ -176,9 +177,10 @@ def _redaction(event: Event, content: Event) -> Redacted:
 def _reaction(content: Event) -> Reacted | Ignored:
     relation = _object(content, "m.relates_to")
     key = relation.get("key")
-    if relation.get("rel_type") != "m.annotation" or not isinstance(key, str) or not 0 < len(key) <= KEY_CHARS:
+    sign = clean(key) if isinstance(key, str) and len(key) <= KEY_CHARS else ""
+    if relation.get("rel_type") != "m.annotation" or not sign:
         return Ignored("a reaction without a sign")
-    return Reacted(_text(relation, "event_id"), clean(key))
+    return Reacted(_target(relation), sign)
 
 
 def _member(event: Event, content: Event, server_name: str) -> Member | Ignored:
@@ -208,6 +210,18 @@ def _text(of: Event, key: str) -> str:
     if not isinstance(value, str):
         raise Malformed(f"{key} is missing or no text")
     return value
+
+
+def _event_id(of: Event) -> str | None:
+    value = of.get("event_id")
+    return value if is_id(value, "$") else None
+
+
+def _target(relation: Event) -> str:
+    name = _event_id(relation)
+    if name is None:
+        raise Malformed("event_id is missing or no event's")
+    return name
 
 
 def _object(of: Event, key: str) -> Event:

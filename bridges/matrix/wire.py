@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from nio import AsyncClient, AsyncClientConfig, ErrorResponse
 
+from bridges.matrix.markup import clean
 from server.clock import now_ms
 from server.errors import JuntoError
 
@@ -27,7 +28,7 @@ class Trouble(JuntoError):
     """The homeserver said no, or nothing. `status` is 0 when nothing came; `code` is its `errcode`."""
 
     def __init__(self, status: int, code: str, detail: str, retry_after_ms: int | None = None) -> None:
-        super().__init__(f"{code or status}: {detail}"[:500])
+        super().__init__(clean(f"{code or status}: {detail}"[:500]))  # it may be stored
         self.status, self.code, self.retry_after_ms = status, code, retry_after_ms
 
     @property

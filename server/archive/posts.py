@@ -171,6 +171,8 @@ def stored_files(tx: Connection, ids: Sequence[int], base_url: str = "") -> dict
 
 def by_message_id(tx: Connection, viewer: Viewer, message_id: str) -> tuple[str, int]:
     """Forum and number of the post with that Message-ID (no angle brackets needed). Raises NotFound."""
+    if not message_id.isprintable():  # no name of ours, and a database may not take it: controls, lone surrogates
+        raise NotFound("no post has that Message-ID")
     name = f"<{message_id.strip().strip('<>')}>"
     for row in tx.execute(_BY_NAME, {"name": name}):
         if access.may(viewer, "read", row) is None:

@@ -20,6 +20,7 @@ from server.store.upsert import insert_or_set
 
 WINDOW = 10 * clock.MINUTE
 THREAD, FORUM, SERVER = 100, 1_000, 5_000  # posts in a window that no conversation of people reaches
+EVERY = 50  # the whole server is counted at each fiftieth post
 
 
 _p = posts.c
@@ -31,7 +32,7 @@ _NTH_OF_THREAD = (
     .limit(1)
 )
 _NTH_OF_FORUM = sa.select(_p.published_at).where(_p.forum_id == sa.bindparam("forum"), _p.seq == sa.bindparam("nth"))
-_NTH_OF_ALL = sa.select(_p.arrived_at).where(_p.id == sa.bindparam("nth"))
+_OF_ALL = sa.select(sa.func.count()).where(_p.published_at > sa.bindparam("since"))
 
 
 def check(tx: Connection, post: Row[Any], in_thread: int, now: int) -> str | None:
@@ -40,7 +41,7 @@ def check(tx: Connection, post: Row[Any], in_thread: int, now: int) -> str | Non
         reason = _("{count} posts in one thread within ten minutes").format(count=THREAD)
     elif post.seq > FORUM and _recent(tx.scalar(_NTH_OF_FORUM, {"forum": post.forum_id, "nth": post.seq - FORUM}), now):
         reason = _("{count} posts in one forum within ten minutes").format(count=FORUM)
-    elif post.id > SERVER and _recent(tx.scalar(_NTH_OF_ALL, {"nth": post.id - SERVER}), now):
+    elif post.id > SERVER and post.id % EVERY == 0 and (tx.scalar(_OF_ALL, {"since": now - WINDOW}) or 0) > SERVER:
         reason = _("{count} posts on this server within ten minutes").format(count=SERVER)
         hold_server(tx, reason)
         return reason

@@ -16,12 +16,14 @@ import zstandard
 from sqlalchemy import Connection, Row
 
 from server import bridge, limits
+from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
 from server.delivery import letters, notices
 from server.desk import Desk, forums
 from server.i18n import _, speaking
 from server.people import handles, identity
+from server.store.schema import forums as forums_table
 from server.store.schema import memberships, posts, reactions, revisions, subscriptions
 
 POSTS = ("post", "edit", "retraction", "reaction")
@@ -72,8 +74,14 @@ def _unwanted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
     wanted = set(
         tx.scalars(
             sa.select(s.id)
+            .join(forums_table, forums_table.c.id == s.forum_id)
             .outerjoin(memberships, sa.and_(m.person_id == s.person_id, m.forum_id == s.forum_id))
-            .where(s.id.in_(ids), s.state == "active", sa.or_(s.person_id.is_(None), m.state == "active"))
+            .where(
+                s.id.in_(ids),
+                s.state == "active",
+                # A room is open to its homeserver's eyes: it gets what everybody may read.
+                sa.or_(m.state == "active", sa.and_(s.person_id.is_(None), forums_table.c.visibility == "public")),
+            )
         )
     )
     gone = ids - wanted
@@ -138,6 +146,8 @@ def _item(tx: Connection, desk: Desk, ready: Ready) -> Outbound:
     if ready.kind in POSTS:
         post = port_post(tx, _post_id(tx, ready.kind, ready.item_id), ready.channel, desk.base_url)
         post = replace(post, writer=replace(post.writer, via=ready.via))
+        if ready.channel in desk.channels(takes_back=True):  # a room is as open as a page: no address is shown there
+            post = masked_post(post)
         if ready.kind == "post":
             return bridge.PostItem(post)
         if ready.kind == "edit":

@@ -91,6 +91,12 @@ def recent(tx: Connection, template: str, address_id: int, forum_id: int | None,
     return tx.scalar(query) is not None
 
 
+def asked(tx: Connection, template: str, forum_id: int, since: int) -> int:
+    """How many such notices a forum sent since then."""
+    mine = (letters.c.template == template, letters.c.forum_id == forum_id, letters.c.created_at >= since)
+    return tx.scalar(sa.select(sa.func.count()).select_from(letters).where(*mine)) or 0
+
+
 def sent_by(tx: Connection, person_id: int, since: int) -> int:
     """How many letters to authors a person wrote since then."""
     query = sa.select(sa.func.count()).select_from(letters)

@@ -146,12 +146,10 @@ def drop_item(tx: Connection, kind: str, item_id: int, why: str, now: int) -> in
 
 
 def untouched(tx: Connection, kind: str, item_id: int, now: int) -> bool:
-    """Whether the item waits still: something is booked for later, and nothing was claimed or sent of what cannot be taken back."""
-    rows = tx.execute(
-        sa.select(_d.state, _d.not_before, _d.attempts).where(_d.item_kind == kind, _d.item_id == item_id)
-    ).all()
-    waiting = [row for row in rows if row.state == "due" and row.not_before > now and row.attempts == 0]
-    return bool(waiting)
+    """Whether nothing of the item was claimed, sent or released yet."""
+    begun = sa.or_(_d.state != "due", _d.attempts > 0, _d.not_before <= now)
+    query = sa.select(_d.id).where(_d.item_kind == kind, _d.item_id == item_id, begun).limit(1)
+    return tx.scalar(query) is None
 
 
 def sent_count(tx: Connection, post_id: int, channels: Sequence[str]) -> int:

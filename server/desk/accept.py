@@ -5,19 +5,22 @@ Called by the house with what came in, whatever channel it came by.
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge, tokens
+from server import bridge, clock, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
 from server.delivery import fuse, letters
 from server.desk import Desk, author, book, forums, gather, place, policy, posts
 from server.desk.prepare import Prepared
-from server.errors import Rejected
+from server.errors import Deferred, Rejected
 from server.i18n import _
 from server.moderation import queue
 from server.people import identity, membership
+
+QUESTIONS_AN_HOUR = 200  # of one forum, to addresses that nobody vouched for
 
 
 def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
@@ -29,14 +32,15 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
         mib = forum.max_size / 1_048_576
         raise Rejected("5.3.4", _("{forum} takes posts of up to {mib:.1f} MiB.").format(forum=forum.title, mib=mib))
     known = author.find(tx, inbound.author)
-    names, repeated = _names(tx, forum, prepared, known)
+    names, repeated = _names(tx, desk, forum, prepared, known)
     if repeated is not None:
         return repeated
     member = membership.of(tx, known.person_id, forum.id) if known else None
     decision = policy.decide(policy.facts(forum, inbound.author.proof, member, inbound.automatic))
     if isinstance(decision, policy.Refuse):
         raise Rejected(decision.code, decision.reason)
-    who = known or author.ensure(tx, inbound.author, now)
+    believed = not isinstance(decision, policy.Hold)  # a name that nobody confirmed is not yet anybody's
+    who = known or author.ensure(tx, inbound.author, now, named=believed)
     if isinstance(decision, policy.Hold):
         # What was asked before they were a member was answered then.
         asked_since = max(now - letters.ONCE_IN, member.joined_at if member else 0)
@@ -50,7 +54,7 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
 
 
 def _names(
-    tx: Connection, forum: Row[Any], prepared: Prepared[NewPost], known: identity.Known | None
+    tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared[NewPost], known: identity.Known | None
 ) -> tuple[list[Ref], Result | None]:
     """The names that the post will have, or the answer that it is here already.
 
@@ -61,19 +65,26 @@ def _names(
     names = list(inbound.refs)
     seen = place.find(tx, forum.id, names)
     if seen is not None and _same_author(seen, known):
-        return names, Duplicate(f"{forum.slug}/{seen.seq}" if seen.seq else None)
-    own_content = Ref(MESSAGE_ID, f"<{prepared.content_hash[:40]}.{forum.slug}@{forum.mail_domain}>")
-    if seen is not None:
-        names = [own_content]
+        if inbound.author.channel == bridge.WEB and posts.get(tx, seen.post_id).content_hash != prepared.content_hash:
+            raise Rejected(
+                "5.5.0", _("This form was sent before, with other words. Please look, and send it once more.")
+            )
+        return names, Duplicate(f"{forum.slug}/{seen.seq}")
+    if seen is not None or not names:
+        names = [_name_of_content(desk, forum, prepared, inbound.author)]
         again = place.find(tx, forum.id, names)
-        if again is not None:
-            return names, Duplicate(f"{forum.slug}/{again.seq}" if again.seq else None)
+        if again is not None:  # nobody else can have this name: it is made of who wrote it and what
+            return names, Duplicate(f"{forum.slug}/{again.seq}")
     elif not any(name.space == MESSAGE_ID for name in names):
-        born_here = inbound.author.channel == bridge.WEB or names
-        names.append(Ref(MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>") if born_here else own_content)
-        if not born_here and (again := place.find(tx, forum.id, names)) and _same_author(again, known):
-            return names, Duplicate(f"{forum.slug}/{again.seq}" if again.seq else None)
+        names.append(Ref(MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>"))
     return names, None
+
+
+def _name_of_content(desk: Desk, forum: Row[Any], prepared: Prepared[NewPost], by: bridge.Author) -> Ref:
+    """A name for what came without one, or under somebody else's. It cannot be guessed, so that nobody takes it beforehand."""
+    what = f"{by.channel}:{by.address}:{forum.id}:{prepared.content_hash}"
+    mark = hmac.digest(desk.secret, what.encode(), "sha256").hex()
+    return Ref(MESSAGE_ID, f"<{mark[:40]}.{forum.slug}@{forum.mail_domain}>")
 
 
 def _same_author(seen: Row[Any], known: identity.Known | None) -> bool:
@@ -103,7 +114,7 @@ def _row(
 def _store(tx: Connection, prepared: Prepared[NewPost], row: dict[str, Any]) -> int:
     """Write the post with all that belongs to it; its id."""
     inbound = prepared.inbound
-    row["origin"] = posts.same_in_other_forum(tx, row["message_id"], row["person_id"])
+    row["origin"] = posts.same_in_other_forum(tx, row["message_id"], row["person_id"], row["content_hash"])
     post_id = posts.add(tx, **row)
     posts.add_body(tx, post_id, prepared.derived, [gather.piece(prepared)] if inbound.gather else None)
     posts.add_files(tx, post_id, prepared.files, row["arrived_at"])
@@ -208,6 +219,11 @@ def _hold(
     repeated = queue.same(tx, forum.id, by, prepared.content_hash)
     if repeated is not None:
         return Held(repeated, decision.reason)
+    asks = decision.confirm and not letters.recent(tx, "confirm-post", who.address_id, forum.id, asked_since)
+    if asks and letters.asked(tx, "confirm-post", forum.id, now - clock.HOUR) >= QUESTIONS_AN_HOUR:
+        raise Deferred(
+            _("Very many newcomers write to {forum} right now: please try again later.").format(forum=forum.slug)
+        )
     post_id = _store(tx, prepared, _row(forum, prepared, who, names, now) | {"state": "held"})
     name = queue.hold(
         tx,
@@ -219,7 +235,7 @@ def _hold(
         [[ref.space, ref.name, ref.part] for ref in names],
         [[ref.space, ref.name, ref.part] for ref in inbound.parents],
     )
-    if decision.confirm and not letters.recent(tx, "confirm-post", who.address_id, forum.id, asked_since):
+    if asks:
         answered = next((ref.name for ref in names if ref.space == MESSAGE_ID), None)
         letters.notice(
             tx,

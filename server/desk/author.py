@@ -24,8 +24,11 @@ def find(tx: Connection, author: Author) -> identity.Known | None:
     return identity.Known(row.id, 0, row.key, row.name)
 
 
-def ensure(tx: Connection, author: Author, now: int) -> identity.Known:
-    """As `find`; a person who is new gets a row. Raises Rejected for an author without address."""
+def ensure(tx: Connection, author: Author, now: int, named: bool = True) -> identity.Known:
+    """As `find`; a person who is new gets a row. Raises Rejected for an author without address.
+
+    `named`: the name that the channel tells is taken for theirs. Not so where anybody may have written it.
+    """
     if author.channel == WEB:
         known = find(tx, author)
         if known is None:
@@ -33,7 +36,7 @@ def ensure(tx: Connection, author: Author, now: int) -> identity.Known:
         return known
     if not author.address:
         raise Rejected("5.1.7", _("The sender's address cannot be read."))
-    return identity.ensure(tx, author.channel, author.address, shown_name(author), now)
+    return identity.ensure(tx, author.channel, author.address, shown_name(author) if named else "", now)
 
 
 def mailbox(tx: Connection, desk: Desk, person_id: int) -> int | None:

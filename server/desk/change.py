@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge
+from server import bridge, tokens
 from server.bridge import Accepted, Duplicate, Edit, Proof, Reaction, Ref, Result, Retract
 from server.delivery import letters, outbox
 from server.desk import Desk, accept, author, book, forums, gather, place, posts
@@ -53,7 +53,8 @@ def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
     pieces = json.loads(posts.body(tx, target.post_id).pieces or "null")
     if pieces is not None and target.part < len(pieces):
         pieces[target.part] = dict.fromkeys(pieces[target.part], "")
-        if any(each["text"].strip() or each["html"].strip() for each in pieces):
+        posts.drop_files(tx, target.post_id, target.part)
+        if posts.has_files(tx, target.post_id) or any(each["text"].strip() or each["html"].strip() for each in pieces):
             posts.set_body(tx, target.post_id, gather.joined(pieces), pieces)
             forums.changed(tx, forum.id, "edit", target.post_id, now)
             return Accepted(f"{forum.slug}/{target.seq}")
@@ -68,8 +69,8 @@ def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not
     row = posts.get(tx, post_id)
     outbox.drop_item(tx, "post", post_id, "taken back by its author", now)
     book.change(tx, desk, "retraction", post_id, post_id, but_not, now)
-    posts.empty(tx, post_id, now)
-    place.withdrawn(tx, row.thread_id)
+    posts.empty(tx, post_id, "retracted", now)
+    place.withdrawn(tx, row.thread_id, post_id)
     forums.changed(tx, forum.id, "retraction", post_id, now)
 
 
@@ -120,7 +121,7 @@ def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
     forums.lock(tx, forum.id)
     names = [Ref(*each) for each in json.loads(row.refs)]
     if place.find(tx, forum.id, names) is not None:  # the id was taken while this one waited
-        names = [Ref(bridge.MESSAGE_ID, f"<{row.content_hash[:40]}.{forum.slug}@{forum.mail_domain}>")]
+        names = [Ref(bridge.MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>")]
     queue.release(tx, row.post_id)
     parents = tuple(Ref(*each) for each in json.loads(row.parents))
     seq = accept.publish_held(tx, desk, forum, row.post_id, names, parents)
@@ -135,7 +136,7 @@ def reject(tx: Connection, desk: Desk, name: str, actor: str, reason: str, now: 
         raise NotFound(_("There is no held post {name}.").format(name=name))
     post = posts.get(tx, row.post_id)
     queue.release(tx, row.post_id)
-    posts.update(tx, row.post_id, state="rejected")
+    posts.empty(tx, row.post_id, "rejected", now)
     if reason and post.address_id is not None and post.channel in desk.traits:
         facts = {"reason": reason, "subject": post.subject}
         letters.notice(

@@ -55,7 +55,8 @@ def append(
     last = posts.latest_of_thread(tx, thread_id) if thread_id else posts.latest_lonely(tx, forum.id)
     if last is None or last.person_id != who.person_id or last.channel != inbound.author.channel:
         return None
-    if last.state != "published" or not outbox.untouched(tx, "post", last.id, now):
+    due = last.published_at + forum.settle_ms
+    if last.state != "published" or now >= due or not outbox.untouched(tx, "post", last.id, now):
         return None
     pieces = json.loads(posts.body(tx, last.id).pieces or "null")
     if pieces is None or len(pieces) >= PARTS:
@@ -63,7 +64,7 @@ def append(
     own = [Ref(ref.space, ref.name, len(pieces)) for ref in inbound.refs]
     pieces.append(piece(prepared))
     posts.set_body(tx, last.id, joined(pieces), pieces)
-    posts.add_files(tx, last.id, prepared.files, now)
+    posts.add_files(tx, last.id, prepared.files, now, len(pieces) - 1)
     if prepared.original is not None:
         posts.append_original(tx, last.id, inbound.author.channel, prepared.original)
     place.also_named(tx, forum.id, last.thread_id, last.id, own)

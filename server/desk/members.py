@@ -6,6 +6,7 @@ Machines are never answered (RFC 3834), nor do they act.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -24,7 +25,7 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
     """A proved wish joins; an unproved one is answered with a question. Raises Rejected where one cannot just join."""
     now = desk.now()
     forum = forums.addressed(tx, inbound.forum)
-    who = author.ensure(tx, inbound.author, now)
+    who = author.ensure(tx, inbound.author, now, named=inbound.author.proof >= Proof.SESSION)
     member = membership.of(tx, who.person_id, forum.id)
     if why_not := policy.refuses_to_join(forum, member.state if member else None):
         raise Rejected("5.7.1", why_not)
@@ -55,7 +56,7 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
         return Accepted(reply=_("Done: nothing more is sent to this address."))
     assert inbound.author is not None
     forum = forums.addressed(tx, inbound.forum)
-    who = author.ensure(tx, inbound.author, now)
+    who = author.ensure(tx, inbound.author, now, named=False)
     member = membership.of(tx, who.person_id, forum.id)
     if member is None or member.state != "active":
         if inbound.author.channel in desk.traits:
@@ -76,7 +77,7 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
     forum = forums.addressed(tx, inbound.forum)
     if inbound.verb == "confirm" and inbound.token:
         return _confirm(tx, desk, forum, inbound.token)
-    who = author.ensure(tx, inbound.author, desk.now())
+    who = author.ensure(tx, inbound.author, desk.now(), named=False)
     answers = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
     _tell(tx, desk, forum, inbound.author.channel, who.address_id, "help", once_a_day=True, answers=answers)
     return Accepted()
@@ -97,18 +98,32 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str) -> Result:
         membership.leave(tx, forum.id, person_id)
         _tell(tx, desk, forum, channel, address_id, "left")
     else:
-        before = membership.of(tx, person_id, forum.id)
-        if before is not None and before.state == "banned":
-            raise Rejected("5.7.1", _("You cannot join {forum}.").format(forum=forum.title))
-        membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
-        if before is None or before.state != "active":
-            _tell(tx, desk, forum, channel, address_id, "welcome")
-        for row in queue.listing(tx, forum.id):
-            if posts.get(tx, row.post_id).person_id == person_id:
-                change.approve(tx, desk, row.name, f"person:{person_id}", now)
+        _comes_in(tx, desk, forum, person_id, facts)
     forums.changed(tx, forum.id, "member", person_id, now)
     audit.record(tx, f"person:{person_id}", "confirm", str(facts["template"]), now, forum_id=forum.id)
     return Accepted()
+
+
+def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts: Mapping[str, Any]) -> None:
+    """A confirmed wish to join. What waited for just this word is published; what a moderator must decide waits on."""
+    now, address_id, channel = desk.now(), int(facts["address_id"]), str(facts["channel"])
+    before = membership.of(tx, person_id, forum.id)
+    state = before.state if before is not None else None
+    asked_in = facts["template"] == "invite" and state in (None, "pending", "left")
+    why_not = policy.refuses_to_join(forum, state)
+    if why_not is not None and not (asked_in and forum.state == "open"):
+        raise Rejected("5.7.1", why_not)
+    membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
+    if state == "active":
+        return
+    _tell(tx, desk, forum, channel, address_id, "welcome")
+    if facts["template"] != "confirm-post" or (before is not None and not before.may_post):
+        return
+    for row in queue.listing(tx, forum.id):
+        waiting = posts.get(tx, row.post_id)
+        if waiting.person_id == person_id:
+            identity.ensure(tx, channel, identity.address(tx, address_id), waiting.author_name, now)
+            change.approve(tx, desk, row.name, f"person:{person_id}", now)
 
 
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:

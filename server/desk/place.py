@@ -91,6 +91,8 @@ def place(tx: Connection, forum_id: int, own: Sequence[Ref], parents: Sequence[R
     if here and _NEW_SUBJECT.search(subject):
         return Place(_new_thread(tx, forum_id, subject), here[0].post_id, None, awaited)
     families = list(dict.fromkeys(int(row.thread_id) for row in [*known, *ghosts.values()]))
+    if not known:  # who names no parent is not drawn into a thread that somebody else's answer stands in
+        families = [family for family in families if not _has_true_root(tx, family)]
     thread = families[0] if families else _new_thread(tx, forum_id, subject)
     for family in families[1:]:
         if not _has_true_root(tx, family):
@@ -162,9 +164,11 @@ def published(tx: Connection, thread_id: int, post_id: int, seq: int, words: str
     return int(tx.execute(_PUBLISHED, facts).scalar_one())
 
 
-def withdrawn(tx: Connection, thread_id: int) -> None:
-    """A post of the thread was taken back."""
-    tx.execute(threads.update().where(threads.c.id == thread_id).values(posts=threads.c.posts - 1))
+def withdrawn(tx: Connection, thread_id: int, post_id: int) -> None:
+    """A post of the thread was taken back. If the thread has its name from it, that goes too: it may be its very words."""
+    mine = threads.c.id == thread_id
+    tx.execute(threads.update().where(mine).values(posts=threads.c.posts - 1))
+    tx.execute(threads.update().where(mine, threads.c.root_post_id == post_id).values(subject=""))
 
 
 def _capped(parents: Sequence[Ref]) -> list[Ref]:

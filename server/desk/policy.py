@@ -57,7 +57,7 @@ Decision = Publish | Hold | Refuse
 def facts(forum: Row[Any], proof: Proof, member: Row[Any] | None, automatic: bool = False) -> Facts:
     """The facts, from a row of forums and one of memberships."""
     return Facts(
-        title=forum.title,
+        title=forum.title if member or forum.visibility == "public" else forum.slug,  # a stranger learns nothing more
         join_policy=forum.join_policy,
         post_policy=forum.post_policy,
         forum_state=forum.state,
@@ -71,12 +71,13 @@ def facts(forum: Row[Any], proof: Proof, member: Row[Any] | None, automatic: boo
 
 def refuses_to_join(forum: Row[Any], state: str | None) -> str | None:
     """Why somebody whose membership is in that state (None: a stranger) cannot join by their own word; None: they can."""
+    name = forum.title if state == "active" or forum.visibility == "public" else forum.slug
     if forum.state != "open":
-        return _("{forum} is closed: it can be read, but nobody joins any more.").format(forum=forum.title)
+        return _("{forum} is closed: it can be read, but nobody joins any more.").format(forum=name)
     if state == "banned":
-        return _("You cannot join {forum}. Its owners can tell you why.").format(forum=forum.title)
+        return _("You cannot join {forum}. Its owners can tell you why.").format(forum=name)
     if forum.join_policy != "open" and state != "active":
-        return _("{forum} lets people in by invitation: ask its owners.").format(forum=forum.title)
+        return _("{forum} lets people in by invitation: ask its owners.").format(forum=name)
     return None
 
 

@@ -27,6 +27,7 @@ _SAME_ELSEWHERE = (
         posts.c.message_id == sa.bindparam("name"),
         posts.c.state == "published",
         posts.c.person_id == sa.bindparam("person"),
+        posts.c.content_hash == sa.bindparam("content"),
     )
     .limit(1)
 )
@@ -75,8 +76,8 @@ def append_original(tx: Connection, post_id: int, channel: str, compressed: byte
     add_original(tx, post_id, channel, compressed, part)
 
 
-def add_files(tx: Connection, post_id: int, files: Sequence[StoredFile], now: int) -> None:
-    """Attach stored files after those that the post has."""
+def add_files(tx: Connection, post_id: int, files: Sequence[StoredFile], now: int, part: int = 0) -> None:
+    """Attach stored files after those that the post has; `part` is the piece of a burst that they came with."""
     if not files:
         return
     count = sa.select(sa.func.count()).select_from(attachments).where(attachments.c.post_id == post_id)
@@ -87,6 +88,7 @@ def add_files(tx: Connection, post_id: int, files: Sequence[StoredFile], now: in
             attachments.insert().values(
                 post_id=post_id,
                 position=position,
+                part=part,
                 blob_hash=file.hash,
                 filename=file.filename,
                 media_type=file.media_type,
@@ -95,6 +97,15 @@ def add_files(tx: Connection, post_id: int, files: Sequence[StoredFile], now: in
                 inline=file.inline,
             )
         )
+
+
+def drop_files(tx: Connection, post_id: int, part: int) -> None:
+    """The files of one piece of a burst are gone."""
+    tx.execute(attachments.delete().where(attachments.c.post_id == post_id, attachments.c.part == part))
+
+
+def has_files(tx: Connection, post_id: int) -> bool:
+    return tx.scalar(sa.select(attachments.c.id).where(attachments.c.post_id == post_id).limit(1)) is not None
 
 
 def get(tx: Connection, post_id: int) -> Row[Any]:
@@ -116,9 +127,9 @@ def add_revision(tx: Connection, post_id: int, text_before: str, now: int) -> in
     return insert_id(tx, revisions, post_id=post_id, number=number, text=text_before, at=now)
 
 
-def empty(tx: Connection, post_id: int, now: int) -> None:
+def empty(tx: Connection, post_id: int, state: str, now: int) -> None:
     """Take every copy of the words away: body, earlier revisions, received bytes, files (DESIGN section 7)."""
-    update(tx, post_id, state="retracted", retracted_at=now, subject="")
+    update(tx, post_id, state=state, retracted_at=now, subject="")
     set_body(tx, post_id, Derived("", "", "", ""))
     for table in (revisions, originals, attachments):
         tx.execute(table.delete().where(table.c.post_id == post_id))
@@ -199,6 +210,6 @@ def latest_lonely(tx: Connection, forum_id: int) -> Row[Any] | None:
     return row if row is not None and row.parent_id is None and row.parent_ref_id is None else None
 
 
-def same_in_other_forum(tx: Connection, message_id: str, person_id: int) -> int | None:
-    """The origin of the same author's post with this Message-ID in another forum, if there is one."""
-    return tx.scalar(_SAME_ELSEWHERE, {"name": message_id, "person": person_id})
+def same_in_other_forum(tx: Connection, message_id: str, person_id: int, content_hash: str) -> int | None:
+    """The origin of the same author's same post with this Message-ID in another forum, if there is one."""
+    return tx.scalar(_SAME_ELSEWHERE, {"name": message_id, "person": person_id, "content": content_hash})

@@ -102,6 +102,11 @@ def person_at(tx: Connection, address_id: int) -> int:
     return int(person_id)
 
 
+def address(tx: Connection, address_id: int) -> str:
+    """The address with that id."""
+    return str(tx.execute(select(addresses.c.address).where(addresses.c.id == address_id)).scalar_one())
+
+
 def address_of(tx: Connection, person_id: int, channel: str) -> str | None:
     """The person's address on a channel: the one verified first, else the oldest."""
     a = addresses.c

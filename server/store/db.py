@@ -36,6 +36,7 @@ GROUP_SECONDS = 0.05  # a second writer waits no longer than this for its turn
 BUSY_MS = 30_000
 READERS = 4
 POSTGRES_THREADS = 8
+OF_THE_STATEMENT = ("22", "23", "42", "54")  # classes of SQLSTATE: data, constraint, syntax, program limit
 RETRIES = 5  # of a transaction that PostgreSQL sends back: serialization failure, deadlock
 
 _log = log.get("store")
@@ -252,6 +253,8 @@ def _postgres_engine(url: str) -> Engine:
 
 def _away(error: DBAPIError) -> bool:
     """Whether the database, not the statement, is at fault; what is unknown is temporary."""
+    if str(getattr(error.orig, "sqlstate", "") or "")[:2] in OF_THE_STATEMENT:
+        return False
     return isinstance(error, OperationalError) or error.connection_invalidated
 
 

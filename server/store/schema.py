@@ -242,6 +242,7 @@ posts = Table(
     Index("ix_posts_thread_id_seq", "thread_id", "seq"),
     Index("ix_posts_parent_ref_id", "parent_ref_id"),
     Index("ix_posts_message_id", "message_id"),
+    Index("ix_posts_published_at", "published_at"),
 )
 bodies = Table(  # derived, and can be derived again
     "bodies",
@@ -312,6 +313,7 @@ attachments = Table(
     _id(),
     _to("posts", "post_id", index=True),
     _number("position"),
+    _number("part"),  # which piece of a burst it came with
     Column("blob_hash", String, ForeignKey("blobs.hash"), nullable=False),
     _words("filename", ""),
     _words("media_type", "application/octet-stream"),
@@ -344,6 +346,7 @@ letters = Table(  # private: a letter to one person, or a notice by the server i
     _words("data", "{}", Text()),
     Column("original", LargeBinary),  # zstd
     _number("created_at"),
+    Index("ix_letters_forum_id_template_created_at", "forum_id", "template", "created_at"),
 )
 deliveries = Table(
     "deliveries",

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from server.archive import posts
+from server.archive.masking import Mask
 from server.web.body import SAFE_IMAGES
 from server.web.context import house, visit
 
@@ -19,7 +20,7 @@ async def blob(request: web.Request) -> web.StreamResponse:
     digest = request.match_info["hash"]
     found = await house(request).store.read(posts.file, visit(request).viewer, digest)
     kind = found.media_type.lower()
-    name = found.filename or "file"
+    name = Mask(found.slug, found.mail_domain).filename(found.filename or "file")
     way = "inline" if kind in SAFE_IMAGES else "attachment"
     return web.FileResponse(
         house(request).blobs.path(digest),

@@ -32,7 +32,7 @@ class _Pass:
     """One pass over the tags of one post."""
 
     def __init__(self, files: Sequence[File], mask: Mask, base_url: str, fold: bool) -> None:
-        self._files: Mapping[str, File] = {file.hash: file for file in files}
+        self._files: Mapping[str, File] = {file.hash: mask.file(file) for file in files}
         self._mask, self._base, self._fold = mask, base_url, fold
         self._out: list[str] = []
         self._quotes: list[tuple[int, int, bool]] = []  # place in the output, text before it, whether it may be folded
@@ -100,8 +100,8 @@ def shown(html: str, files: Sequence[File], mask: Mask, *, base_url: str = "", f
     return Markup(_Pass(files, mask, base_url, fold).run(html))  # noqa: S704  sanitised when it was stored
 
 
-def beside(html: str, files: Sequence[File]) -> tuple[list[File], list[File]]:
-    """Pictures and other files of a post that its HTML does not show already."""
-    others = [file for file in files if f"blob:{file.hash}" not in html]
+def beside(html: str, files: Sequence[File], mask: Mask) -> tuple[list[File], list[File]]:
+    """Pictures and other files of a post that its HTML does not show already, addresses hidden in their names."""
+    others = [mask.file(file) for file in files if f"blob:{file.hash}" not in html]
     pictures = [file for file in others if file.media_type in SAFE_IMAGES]
     return pictures, [file for file in others if file not in pictures]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from server.archive import feeds
@@ -13,16 +15,17 @@ from server.web.context import base_url, house, page, visit
 async def forum(request: web.Request) -> web.Response:
     """`/f/FORUM/feed.atom`."""
     found = await house(request).store.read(feeds.forum, visit(request).viewer, request.match_info["forum"])
-    return _answer(request, found)
+    return await asyncio.to_thread(_answer, request, found)
 
 
 async def community(request: web.Request) -> web.Response:
     """`/c/COMMUNITY/feed.atom`."""
     found = await house(request).store.read(feeds.community, visit(request).viewer, request.match_info["community"])
-    return _answer(request, found)
+    return await asyncio.to_thread(_answer, request, found)
 
 
 def _answer(request: web.Request, feed: feeds.Feed) -> web.Response:
+    """Run on a thread: posts may be long and many."""
     base = base_url(request)
     masks = {entry.post.id: Mask(entry.forum.slug, entry.forum.mail_domain) for entry in feed.entries}
     response = page(

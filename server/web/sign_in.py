@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from server import limits
 from server.content.sanitize import plain_line
-from server.desk import letters
+from server.desk import Desk, letters
 from server.errors import NotFound, Rejected
 from server.i18n import gettext as _
 from server.people import handles, identity, sessions
@@ -51,14 +51,21 @@ async def send(request: web.Request) -> web.Response:
         )
     if not request.app[PER_PEER].allow(request.remote or ""):
         raise web.HTTPTooManyRequests
-    if request.app[PER_ADDRESS].allow(address.lower()):
-        ours = house(request)
+    ours = house(request)
+    mailbox = _mailbox(ours.desk, address)
+    if mailbox is not None and request.app[PER_ADDRESS].allow(mailbox):
         await ours.store.write(letters.sign_in_link, ours.desk, address, ours.now())
     response = page(request, "sign_in.html", sent=True, back=back, problem="", address=address, noindex=True)
     response.set_cookie(
         RETURN_COOKIE, back, max_age=3600, httponly=True, secure=is_https(request), samesite="Lax", path="/sign-in"
     )
     return response
+
+
+def _mailbox(desk: Desk, address: str) -> str | None:
+    """The mailbox that a link would go to, however its address is spelled; None if no channel knows such addresses."""
+    ways = [desk.claims[channel] for channel in desk.channels(takes_back=False) if channel in desk.claims]
+    return next((normal for normalise in ways if (normal := normalise(address)) is not None), None)
 
 
 async def show(request: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from server.archive.masking import Mask
 from server.errors import NotFound
 from server.web.context import base_url, house, visit
 
-_CHUNK = 25
+_CHUNK = 4  # each may be as large as a message may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ async def raw(request: web.Request) -> web.Response:
     found = await house(request).store.read(_sources, visit(request).viewer, slug, [number], writers, base_url(request))
     if not found:
         raise NotFound("taken back")
-    return web.Response(body=_message(bridges, writers, found[0]), headers=_headers("text/plain", "utf-8"))
+    body = await asyncio.to_thread(_message, bridges, writers, found[0])
+    return web.Response(body=body, headers=_headers("text/plain", "utf-8"))
 
 
 async def mbox(request: web.Request) -> web.StreamResponse:
@@ -85,9 +87,13 @@ async def mbox(request: web.Request) -> web.StreamResponse:
     for start in range(0, len(numbers), _CHUNK):
         chunk = numbers[start : start + _CHUNK]
         for source in await store.read(_sources, viewer, slug, chunk, writers, base_url(request)):
-            await response.write(mbox_entry(_message(bridges, writers, source), source.post.written_at))
+            await response.write(await asyncio.to_thread(_entry, bridges, writers, source))
     await response.write_eof()
     return response
+
+
+def _entry(bridges: Mapping[str, bridge.Bridge], writers: list[str], source: Source) -> bytes:
+    return mbox_entry(_message(bridges, writers, source), source.post.written_at)
 
 
 def mbox_entry(message: bytes, at: int) -> bytes:

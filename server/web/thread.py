@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,11 +19,18 @@ from server.web.context import base_url, house, page, visit
 
 async def thread(request: web.Request) -> web.Response:
     """`/f/FORUM/N`: the stretch of the thread around post N, and how to answer it."""
-    viewer = visit(request).viewer
     bridges = house(request).bridges
     names = [] if visit(request).signed_in else ways.channels(bridges)
     slug, number = request.match_info["forum"], int(request.match_info["number"])
-    found, answering = await house(request).store.read(_work, viewer, slug, number, names, base_url(request))
+    found, answering = await house(request).store.read(
+        _work, visit(request).viewer, slug, number, names, base_url(request)
+    )
+    return await asyncio.to_thread(_answer, request, found, answering)
+
+
+def _answer(request: web.Request, found: threads.ThreadPage, answering: Mapping[str, bridge.Post]) -> web.Response:
+    """Run on a thread: posts may be long and many."""
+    viewer, bridges = visit(request).viewer, house(request).bridges
     row = found.forum
     mask = Mask(row.slug, row.mail_domain)
     path = f"/f/{row.slug}"
@@ -34,7 +42,7 @@ async def thread(request: web.Request) -> web.Response:
         thread=found,
         title=mask.text(found.subject),
         bodies={post.id: body.shown(post.html, post.files, mask) for post in found.posts},
-        beside={post.id: body.beside(post.html, post.files) for post in found.posts},
+        beside={post.id: body.beside(post.html, post.files, mask) for post in found.posts},
         why_not=may(viewer, "post", row),
         is_member=row.id in viewer.roles,
         ways=ways.to_post(bridges, answering),

@@ -83,19 +83,19 @@ async def _write(
     token = token if tokens.is_token(token) else tokens.random_token()
     context = {"forum": forum, "thread": thread, "subject": subject, "text": text, "form_token": token}
     if request.method != "POST":
-        return _form(request, context)
+        return await _form(request, context)
     if len(subject) > limits.SUBJECT_CHARS or len(text) > limits.TEXT_CHARS:
-        return _form(request, context, 413, _("This is longer than we take: please shorten it."))
+        return await _form(request, context, 413, _("This is longer than we take: please shorten it."))
     if not text.strip():
-        return _form(request, context, 400, _("There is no text yet."))
+        return await _form(request, context, 400, _("There is no text yet."))
     if thread is None and not subject:
-        return _form(request, context, 400, _("A new thread needs a subject."))
+        return await _form(request, context, 400, _("A new thread needs a subject."))
     if "preview" in fields:
-        return _form(
+        return await _form(
             request, context, preview=await asyncio.to_thread(_preview, text, Mask(forum.slug, forum.mail_domain))
         )
     if not request.app[PER_PERSON].allow(str(viewer.person_id)):
-        return _form(request, context, 429, _("These are many posts in a short time. Please wait some minutes."))
+        return await _form(request, context, 429, _("These are many posts in a short time. Please wait some minutes."))
     return await _post(
         request,
         context,
@@ -116,22 +116,30 @@ async def _post(request: web.Request, context: Mapping[str, Any], inbound: bridg
     try:
         result = await house(request).accept(inbound)
     except Rejected as problem:
-        return _form(request, context, 403, problem.reason)
+        fresh = {**context, "form_token": tokens.random_token()}  # the desk may refuse the old one for these words
+        return await _form(request, fresh, 403, problem.reason)
     except Deferred as problem:
-        return _form(request, context, 503, problem.reason)
+        return await _form(request, context, 503, problem.reason)
     if isinstance(result, bridge.Held) or result.post is None:
         return page(request, "held.html", forum=context["forum"], result=result, noindex=True)
     slug, _slash, number = result.post.rpartition("/")
     raise web.HTTPSeeOther(f"/f/{slug}/{number}#{number}")
 
 
-def _form(
+async def _form(
     request: web.Request,
     context: Mapping[str, Any],
     status: int = 200,
     problem: str = "",
     preview: Markup | None = None,
 ) -> web.Response:
+    return await asyncio.to_thread(_form_page, request, context, status, problem, preview)
+
+
+def _form_page(
+    request: web.Request, context: Mapping[str, Any], status: int, problem: str, preview: Markup | None
+) -> web.Response:
+    """Run on a thread: the post that is answered may be long."""
     forum, thread = context["forum"], context["thread"]
     mask = Mask(forum.slug, forum.mail_domain)
     chosen = thread.chosen if thread is not None else None
@@ -142,6 +150,7 @@ def _form(
         problem=problem,
         preview=preview,
         answered=body.shown(chosen.html, chosen.files, mask) if chosen is not None else None,
+        thread_subject=mask.text(thread.subject) if thread is not None else "",
         is_member=forum.id in visit(request).viewer.roles,
         noindex=True,
         **context,

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.archive.masking import Mask
+from server import bridge
+from server.archive import masking
+from server.archive.masking import Mask, masked_post
 
 MASK = Mask("tides", "lists.test")
 TOKEN = "abcdefghijklmnopqrstuvwxyz"
@@ -31,6 +33,16 @@ TOKEN = "abcdefghijklmnopqrstuvwxyz"
         ("@ana:example.org and @ana", "@ana:example.org and @ana"),
         (f"https://talk.test/leave/{TOKEN}", "https://talk.test/leave/…"),
         (f"https://talk.test/f/{TOKEN}", f"https://talk.test/f/{TOKEN}"),
+        ("o/brien=x@example.org, {odd}@example.org", "…@…, …@…"),
+        ('"ana smith"@example.org', "…@…"),
+        ('as "a \\"b\\" c"@example.org', "as …@…"),
+        ("&quot;ana smith&quot;@example.org", "…@…"),
+        ("&lt;r&amp;d@example.org&gt;", "&lt;…@…&gt;"),
+        ("ana@[192.0.2.7]", "…@…"),
+        ("https://x.test/out?to=ana%40example.org", "https://x.test/out?to=…@…"),
+        ("ana&#64;example.org", "…@…"),
+        ("(see /tides@lists.test)", "(see /tides@lists.test)"),
+        ("meet @ noon", "meet @ noon"),
         ("cid:part1.abc@example.org", "cid:part1.abc@example.org"),
     ],
 )
@@ -110,3 +122,91 @@ def test_a_masked_message_hides_addresses_in_every_part_and_is_still_a_message(e
 @given(st.binary(max_size=500))
 def test_masking_takes_any_bytes(raw: bytes) -> None:
     MASK.message(b"Content-Type: multipart/mixed; boundary=x\n\n--x\n" + raw)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "From: Ana <ana@\r\n example.org>",
+        "From: Ana <ana @ example.org>",
+        "From: <o/brien=ana@example.org>",
+        'From: "Ana" <"ana smith"@example.org>',
+        'From: Ana <"ana"@(home) example.org>',
+        "Reply-To: ana@localbox",
+        "Subject: bounce of ana @ example.org",
+        "Subject: =?utf-8?Q?bounce_of_ana=40?=\r\n =?utf-8?Q?example.org?=",
+    ],
+)
+def test_no_spelling_of_an_address_stays_in_a_header(field: str) -> None:
+    masked = MASK.message(f"{field}\r\nTo: tides@lists.test\r\n\r\nWords.\r\n".encode())
+    shown = str(email.message_from_bytes(masked, policy=email.policy.default)[field.partition(":")[0]])
+    assert "hidden@address.invalid" in shown
+    for secret in ("ana@", "ana @", "smith", "brien", "example.org", "localbox"):
+        assert secret not in shown.lower()
+    assert masked.endswith(b"\r\nTo: tides@lists.test\r\n\r\nWords.\r\n")
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16le", "utf-32be", "utf-7"])
+def test_addresses_are_hidden_in_charsets_that_are_not_ascii(charset: str) -> None:
+    words = base64.encodebytes("Grüße von ana@example.org!".encode(charset)).decode()
+    head = f"Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: base64\n\n"
+    message = email.message_from_bytes(MASK.message((head + words).encode()), policy=email.policy.default)
+    assert message.get_content().strip() == "Grüße von hidden@address.invalid!"
+
+
+class Watched:
+    """A pattern that remembers how much text it was given to look at."""
+
+    def __init__(self, pattern: object) -> None:
+        self._pattern, self.seen = pattern, 0
+
+    def match(self, text: str, at: int = 0) -> object:
+        self.seen += len(text)
+        return self._pattern.match(text, at)  # type: ignore[attr-defined]
+
+
+def test_only_what_stands_around_a_sign_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(masking._ATOM)
+    monkeypatch.setattr(masking, "_ATOM", watched)
+    MASK.message(b"To: x\r\n\r\n" + b"a" * 900_000 + b"\r\n" + b"b" * 900 + b"@example.org")
+    assert 0 < watched.seen <= 400
+
+
+def test_an_address_is_found_wherever_it_stands_in_a_long_text() -> None:
+    for length in range(masking._SCAN - 20, masking._SCAN + 5):
+        assert "ana" not in MASK.text(" " * length + "ana%40example.org")
+
+
+def test_a_header_field_longer_than_any_is_left_out() -> None:
+    raw = b"Content-Type: multipart/mixed; boundary=x\n\n--x\nX-Long: y\n" + b" z\n" * 300_000 + b"X-Short: s\n\nWords."
+    masked = MASK.message(raw)
+    assert b"X-Long" not in masked
+    assert b"X-Short: s\n\nWords." in masked
+
+
+def test_a_post_for_others_shows_no_address_in_words_or_files() -> None:
+    forum = bridge.Forum(
+        id=3,
+        slug="tides",
+        title="Tide pools",
+        mail_domain="lists.test",
+        community=bridge.Community("shore", "Shore watchers", ""),
+        **dict.fromkeys(("visibility", "join_policy", "post_policy", "reply_to", "room_messages", "state"), "open"),
+        **dict.fromkeys(("subject_prefix", "url"), ""),
+        federate=True,
+        settle_ms=0,
+        max_size=0,
+    )
+    file = bridge.File("ab" * 32, "carol@private.test.vcf", "text/vcard", 9, "/blob/ab/carol%40private.test.vcf")
+    words = "to carol@private.test"
+    html = '<p><a href="mailto:carol@private.test?subject=x">carol@private.test</a> tides@lists.test</p>'
+    post = bridge.Post(
+        *(7, forum, 1, "http://talk.test/f/tides/1", "<id@example.org>", "post", bridge.Writer("k", words)),
+        *(words, words, html, words, html, (file,), 5),
+    )
+    shown = masked_post(post)
+    assert shown.writer.name == shown.subject == shown.text == shown.fresh_text == "to …@…"
+    assert shown.html == shown.fresh_html == "<p><a>…@…</a> tides@lists.test</p>"
+    assert shown.files[0].filename == "…@….vcf"
+    assert "carol" not in shown.files[0].url
+    assert (shown.message_id, shown.id) == (post.message_id, post.id)

@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server.bridge import Accepted, Attachment, Author, Duplicate, Held, Letter, Proof, Ref, Retract
+from server.bridge import Accepted, Act, Attachment, Author, Duplicate, Held, Letter, Proof, Ref, Retract
 from server.delivery import fuse, outbox
 from server.desk import change, letters, members
 from server.errors import Rejected
 from server.people import handles, membership
-from server.store.schema import bodies, deliveries, forums, held, posts, revisions
+from server.store.schema import (
+    bodies,
+    deliveries,
+    forums,
+    held,
+    posts,
+    revisions,
+)
 from tests.desk.conftest import POST, Table
 
 
@@ -257,8 +264,6 @@ def test_a_confirmation_works_once(table: Table) -> None:
     eve = rows(table, sa.select(posts.c.address_id))[0].address_id
     data = {"address_id": eve, "channel": "post", "template": "confirm-post"}
     token = table.do(handles.grant, "confirm", forum, data, table.now, 60_000)
-    from server.bridge import Act
-
     act = Act("pools", Author("post", "anybody@x.test"), "confirm", token)
     table.do(members.act, table.desk, act)
     assert rows(table, sa.select(posts.c.state)) == [("published",)]

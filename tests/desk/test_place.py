@@ -121,6 +121,13 @@ def test_a_strangers_references_do_not_drag_threads_together(board: Board) -> No
     assert frozenset("a") in board.families() or frozenset("b") in board.families()
 
 
+def test_a_new_topic_is_not_drawn_where_somebody_awaited_it(board: Board) -> None:
+    board.post("old")
+    board.post("evil", "old", "anas-next")
+    board.post("anas-next")
+    assert frozenset({"anas-next"}) in board.families()
+
+
 def test_a_made_up_cycle_is_cut(board: Board) -> None:
     board.post("a", "b")
     board.post("b", "a")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,34 @@ def test_who_fell_silent_is_dead_wherever_it_was(store: Store) -> None:
     store.write_now(jobs.register, "far", "there", 1, NOW)
     assert store.write_now(jobs.beat, "alive", late)
     assert store.read_now(jobs.dead_holders, "here", late) == ["far"]
+
+
+def test_elsewhere_a_process_number_says_nothing_and_only_silence_is_death(store: Store) -> None:
+    store.write_now(jobs.register, "other", "box/4026531999", _ended_pid(), NOW)
+    store.write_now(jobs.register, "same number", "box/4026531999", os.getpid(), NOW)
+    store.write_now(jobs.register, "me", "box/4026531836", os.getpid(), NOW + 5)
+    limit = NOW + jobs.BEAT_LIMIT_MS
+    assert store.read_now(jobs.dead_holders, "box/4026531836", limit) == []
+    store.write_now(jobs.beat, "me", limit + 1)
+    assert sorted(store.read_now(jobs.dead_holders, "box/4026531836", limit + 1)) == ["other", "same number"]
+
+
+def test_a_host_is_a_machine_s_name_and_a_pid_namespace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = []
+    for namespace in ("one", "two"):
+        (tmp_path / namespace).touch()
+        monkeypatch.setattr(jobs, "PID_NAMESPACE", tmp_path / namespace)
+        names += [jobs.host(), jobs.host()]
+    assert names[0] == names[1] != names[2] == names[3]
+    monkeypatch.setattr(jobs, "PID_NAMESPACE", tmp_path / "none")  # no Linux
+    assert jobs.host() == socket.gethostname()
+
+
+@pytest.mark.skipif(not jobs.PID_NAMESPACE.exists(), reason="no PID namespaces here")
+def test_processes_that_see_each_other_have_one_host() -> None:
+    child = [sys.executable, "-c", "from server import jobs; print(jobs.host())"]
+    assert subprocess.run(child, capture_output=True, text=True, check=True).stdout.strip() == jobs.host()
+    assert jobs.host().endswith(f"/{os.stat('/proc/self/ns/pid').st_ino}")
 
 
 def test_of_two_with_one_process_number_the_younger_lives(store: Store) -> None:

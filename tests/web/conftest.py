@@ -35,13 +35,13 @@ class PostBridge:
     async def deliver(self, lot: bridge.Lot, settle: bridge.Settle) -> None: ...
 
     def claims(self, address: str) -> str | None:
-        return address.lower() if "@" in address else None
+        return address.lower().replace("\\", "").replace('"', "") if "@" in address else None
 
     def source(self, post: bridge.Post) -> bytes:
         return f"Message-ID: {post.message_id}\nSubject: {post.subject}\n\n{post.text}\n".encode()
 
     def ways(self, forum: bridge.Forum, post: bridge.Post | None) -> Sequence[bridge.Way]:
-        about = f"?in-reply-to={post.message_id.strip('<>')}" if post else ""
+        about = f"?in-reply-to={post.message_id.strip('<>')}&about={post.subject}" if post else ""
         address = f"{forum.slug}@{forum.mail_domain}"
         return [bridge.Way("Reply by mail" if post else "Write a mail", f"mailto:{address}{about}", address)]
 

@@ -58,8 +58,8 @@ def test_headings_stand_below_those_of_the_page() -> None:
 def test_what_the_text_shows_is_not_listed_again() -> None:
     other = File("cd" * 32, "b.pdf", "application/pdf", 10, "/blob/b")
     html = f'<img src="blob:{PICTURE.hash}">'
-    assert beside(html, (PICTURE, other)) == ([], [other])
-    assert beside("", (PICTURE, other)) == ([PICTURE], [other])
+    assert beside(html, (PICTURE, other), MASK) == ([], [other])
+    assert beside("", (PICTURE, other), MASK) == ([PICTURE], [other])
 
 
 @given(
@@ -68,3 +68,11 @@ def test_what_the_text_shows_is_not_listed_again() -> None:
 def test_details_are_always_closed(pieces: list[str]) -> None:
     page = str(shown("".join(pieces), (), MASK))
     assert page.count("<details") == page.count("</details>")
+
+
+def test_no_file_name_tells_an_address() -> None:
+    card = File("ef" * 32, "ana@example.org.vcf", "text/vcard", 10, "/blob/ef/ana%40example.org.vcf")
+    picture = File("aa" * 32, "ana@example.org.png", "image/png", 10, "/blob/aa/ana%40example.org.png")
+    ((one,), (other,)) = beside("", (picture, card), MASK)
+    assert "ana" not in one.filename + one.url + other.filename + other.url
+    assert "ana" not in shown(f'<img src="blob:{picture.hash}">', (picture,), MASK)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import xml.etree.ElementTree as ET
 
 import pytest
+from sqlalchemy import Connection
 
+from server.archive.masking import Mask
 from server.errors import StoreUnavailable
 from tests.web.conftest import Reader
 
@@ -188,3 +191,45 @@ async def test_without_a_disk_we_are_not_ready(reader: Reader, rows: Rows, monke
     (reader.home.config.data_dir / ".writable").mkdir()
     answer = await reader.get("/healthz")
     assert (answer.status, (await answer.json())["degraded"]) == (503, ["disk"])
+
+
+async def test_no_page_and_no_link_on_it_tells_an_address_in_a_subject(reader: Reader, rows: Rows) -> None:
+    words = "bounce of carol@private.test"
+    for table in ("threads", "posts"):
+        reader.home.store.write_now(
+            lambda tx, table=table: tx.exec_driver_sql(f"UPDATE {table} SET subject = '{words}'")
+        )
+    pages = [await reader.text(path) for path in ("/f/tides", "/f/tides/1", "/f/tides/feed.atom", "/f/tides/1/raw")]
+    reader.sign_in(rows["chidi"])
+    pages.append(await reader.text("/f/tides/1/reply"))
+    assert "about=" in pages[1]
+    for page in pages:
+        assert "carol" not in page
+
+
+@pytest.mark.parametrize("path", ["/m/a%00b", "/m/a%0Ab@example.org", "/m/%3Ca%7Fb%3E"])
+async def test_no_database_is_asked_for_a_name_with_control_characters(
+    reader: Reader, rows: Rows, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[object] = []
+    execute = Connection.execute
+    monkeypatch.setattr(
+        Connection, "execute", lambda tx, what, *how, **more: statements.append(what) or execute(tx, what, *how, **more)
+    )
+    await reader.text(path, status=404)
+    assert not statements
+
+
+@pytest.mark.parametrize(
+    "path", ["/f/tides/1", "/f/tides/feed.atom", "/f/tides/1/raw", "/f/tides/1/thread.mbox", "/f/tides/1/reply"]
+)
+async def test_long_posts_are_made_ready_beside_the_loop(
+    reader: Reader, rows: Rows, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.sign_in(rows["chidi"])
+    threads: set[int] = set()
+    text = Mask.text
+    monkeypatch.setattr(Mask, "text", lambda mask, words: threads.add(threading.get_ident()) or text(mask, words))
+    await reader.text(path)
+    assert threads
+    assert threading.get_ident() not in threads

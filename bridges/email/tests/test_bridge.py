@@ -12,8 +12,25 @@ import pytest
 
 from bridges.email import Settings, create
 from bridges.email.bridge import EmailBridge
+from bridges.email.tests import scripted_relay
 from bridges.email.tests.dialogue import speak
-from server.bridge import Claims, Community, Forum, ForumDefaults, Post, Source, Ways, Writer
+from server.bridge import (
+    Claims,
+    Community,
+    Forum,
+    ForumDefaults,
+    Later,
+    Lot,
+    NoticeItem,
+    Outcome,
+    Post,
+    Sent,
+    Source,
+    Target,
+    Ways,
+    Writer,
+)
+from server.errors import ConfigError
 from tests.fakes import RecordingHouse, forum
 
 
@@ -104,16 +121,63 @@ async def test_it_listens_until_it_is_cancelled() -> None:
         await asyncio.open_connection("127.0.0.1", port)
 
 
-async def test_a_port_that_is_taken_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridges.email.bridge.OPEN_AGAIN_SECONDS", 0.01)
+@pytest.mark.parametrize("key", ["listen", "lmtp_listen"])
+async def test_a_port_that_is_taken_ends_it_with_a_sentence_that_names_the_setting(key: str) -> None:
     house = RecordingHouse()
-    async with contextlib.AsyncExitStack() as stack:
-        async with silent() as (_, port):
-            await stack.enter_async_context(running(bridge(house, listen=f"127.0.0.1:{port}")))
-            await reported(house, False)
-            assert house.health is not None
-            assert "mail cannot come in" in house.health[1]
-        await reported(house, True)
+    async with silent() as (_, port):
+        with pytest.raises(ConfigError) as caught:
+            await asyncio.wait_for(bridge(house, **{key: f"127.0.0.1:{port}"}).run(), 20)
+    sentence = (
+        f"[email] {key} = 127.0.0.1:{port}: address already in use: end what uses that port, or choose another one"
+    )
+    assert str(caught.value) == sentence
+    assert house.health == (False, sentence)
+
+
+async def sent(one: EmailBridge) -> list[Outcome]:
+    """What becomes of one notice."""
+    outcomes: list[Outcome] = []
+    item = NoticeItem(1, None, "Hello", "Hello", "<n@lists.test>")
+    await one.deliver(Lot(item, (Target(1, 1, "ana@members.test"),), "key"), lambda _to, what: outcomes.append(what))
+    return outcomes
+
+
+async def test_open_doors_do_not_hide_that_the_relay_is_away() -> None:
+    house = RecordingHouse()
+    async with silent() as (_, port):
+        pass  # nobody is there any more
+    one = bridge(house, relay=f"smtp://127.0.0.1:{port}")
+    assert [type(outcome) for outcome in await sent(one)] == [Later]
+    away = house.health
+    assert away is not None
+    assert (away[0], "is away" in away[1]) == (False, True)
+    house.health = None
+    async with running(one):
+        await reported(house, False)
+        assert house.health == away
+
+
+async def test_a_relay_that_works_does_not_hide_that_no_mail_can_come_in() -> None:
+    house = RecordingHouse()
+    async with silent() as (_, port), scripted_relay.relay() as far:
+        one = bridge(house, listen=f"127.0.0.1:{port}", relay=far.url)
+        with pytest.raises(ConfigError) as caught:
+            await asyncio.wait_for(one.run(), 20)
+        house.health = None
+        assert [type(outcome) for outcome in await sent(one)] == [Sent]
+        assert house.health == (False, str(caught.value))
+        await one._sender.close()
+
+
+async def test_both_directions_that_work_are_ok() -> None:
+    house = RecordingHouse()
+    async with scripted_relay.relay() as far:
+        one = bridge(house, relay=far.url)
+        async with running(one):
+            await reported(house, True)
+            house.health = None
+            assert [type(outcome) for outcome in await sent(one)] == [Sent]
+            assert house.health == (True, "")
 
 
 async def test_closed_doors_are_no_error() -> None:

@@ -52,6 +52,15 @@ async def test_events_are_kept_once_in_order_before_the_answer(door: Door, house
     assert json.loads(house.rows.inbox["$one"][1]) == EVENT
 
 
+@pytest.mark.parametrize("bad", ["$" + "x" * 255, "$a\0", "$\ud800", "sha256:0", 7])
+async def test_an_event_without_a_usable_id_is_named_after_its_bytes(
+    door: Door, house: RecordingHouse, bad: object
+) -> None:
+    assert await door.push("7", EVENT | {"event_id": bad}, EVENT) == (200, {})
+    nameless, named = house.rows.inbox
+    assert (nameless.startswith("sha256:"), len(nameless), named) == (True, 71, "$one")
+
+
 async def test_a_homeserver_that_counts_from_one_again_loses_nothing(door: Door, house: RecordingHouse) -> None:
     await door.push("1", EVENT)
     await door.push("1", EVENT | {"event_id": "$after-its-restart"})
@@ -127,6 +136,15 @@ async def test_a_user_exists_once_we_have_made_it(door: Door, bridge: MatrixBrid
     assert await door.ask("GET", ghost) == (200, {})
 
 
+async def test_nobody_looks_for_a_user_who_cannot_be_ours(
+    door: Door, house: RecordingHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(RecordingHouse, "write")  # a NUL in a question is an error to PostgreSQL
+    for nobody in ("@ana:hs.test", "@_junto_%00:hs.test", "%00"):
+        status, answer = await door.ask("GET", f"{APP}/users/{nobody}")
+        assert (status, answer["errcode"]) == (404, "M_NOT_FOUND")
+
+
 async def test_the_door_opens_with_the_bridge_and_a_taken_port_is_named(bridge: MatrixBridge) -> None:
     import asyncio
 
@@ -145,8 +163,11 @@ async def test_the_door_opens_with_the_bridge_and_a_taken_port_is_named(bridge: 
                 except aiohttp.ClientError:
                     await asyncio.sleep(0.01)
         second = MatrixBridge(bridge._house, bridge._settings)
-        with pytest.raises(ConfigError, match=r"matrix\.listen"):
+        with pytest.raises(
+            ConfigError, match=r"^\[matrix\] listen = 127\.0\.0\.1:\d+: address already in use: end"
+        ) as caught:
             await second.run()
+        assert "\n" not in str(caught.value)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

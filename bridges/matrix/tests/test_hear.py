@@ -285,6 +285,27 @@ async def test_redactions_take_back_what_they_name_a_sign_an_edit_or_the_post(
     assert gone.target == Ref("matrix", "$post")
 
 
+@pytest.mark.parametrize("parent", ["$" + "x" * 50_000, "$a\0b", "$a\ud800"])
+async def test_words_that_answer_an_impossible_event_come_without_an_answer(
+    bridge: MatrixBridge, house: RecordingHouse, parent: str
+) -> None:
+    relation = {"m.in_reply_to": {"event_id": parent}}
+    keep(house, event("$1", content={"msgtype": "m.text", "body": "one", "m.relates_to": relation}), event("$2", "two"))
+    await work_off(bridge)
+    assert [inbound.parents for inbound in house.accepted if isinstance(inbound, NewPost)] == [(), ()]
+    assert texts(house) == ["one", "two"]
+
+
+@pytest.mark.parametrize("room", ["!a\0b", "!a\ud800", "!" + "x" * 300, "room", ""])
+async def test_nobody_looks_for_a_room_whose_id_can_be_none(
+    bridge: MatrixBridge, house: RecordingHouse, room: str
+) -> None:
+    house.rooms[room] = "tides"
+    keep(house, event("$1", "one", room_id=room))
+    await work_off(bridge)
+    assert (texts(house), states(house)) == ([], {"$1": "quarantined"})
+
+
 async def test_an_emote_says_who_acts(bridge: MatrixBridge, house: RecordingHouse) -> None:
     keep(house, event("$1", content={"msgtype": "m.emote", "body": "waves"}))
     await work_off(bridge)

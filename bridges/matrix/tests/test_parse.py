@@ -60,6 +60,68 @@ def test_a_quotation_that_answers_nothing_is_the_author_s_own() -> None:
     assert message({"body": "> <@ana:hs.test> Where?\n\nI wonder"}).text.startswith("> <@ana")
 
 
+IMPLAUSIBLE = [
+    *("", "$", "event", "$a\0b", "$a\ud800", "$é", "$a b", "$a\n", "$" + "x" * 255, "$" + "x" * 50_000),
+    *(7, None, ["$a"], {"$a": 1}),
+]
+
+
+@pytest.mark.parametrize("bad", IMPLAUSIBLE)
+def test_what_cannot_be_an_event_s_id_relates_to_nothing(bad: object) -> None:
+    assert message({"m.relates_to": {"m.in_reply_to": {"event_id": bad}}}).answers == ()
+    threaded = message({"m.relates_to": {"rel_type": "m.thread", "event_id": bad, "m.in_reply_to": {"event_id": "$a"}}})
+    assert (threaded.answers, threaded.thread) == (("$a",), None)
+    for rel_type, kind in (("m.replace", "m.room.message"), ("m.annotation", "m.reaction")):
+        relation = {"rel_type": rel_type, "event_id": bad, "key": "x"}
+        with pytest.raises(Malformed):
+            heard(
+                {"msgtype": "m.text", "body": "x", "m.new_content": {"body": "y"}, "m.relates_to": relation}, type=kind
+            )
+    with pytest.raises(Malformed):
+        heard({"redacts": bad}, type="m.room.redaction")
+
+
+def test_the_longest_id_is_still_one() -> None:
+    longest = "$" + "x" * 254
+    assert message({"m.relates_to": {"m.in_reply_to": {"event_id": longest}}}).answers == (longest,)
+
+
+def test_no_nul_and_no_lone_surrogate_goes_on() -> None:
+    bad = "a\0\ud800b"
+    said = message({"body": bad, "format": "org.matrix.custom.html", "formatted_body": f"<b>{bad}&#0;</b>"})
+    file = message(
+        {"msgtype": "m.file", "body": bad, "filename": bad + "c", "url": "mxc://hs.test/abc", "info": {"mimetype": bad}}
+    )
+    edit = heard(
+        {"body": "", "m.new_content": {"body": bad}, "m.relates_to": {"rel_type": "m.replace", "event_id": "$e"}}
+    )
+    sign = heard({"m.relates_to": {"rel_type": "m.annotation", "event_id": "$e", "key": bad}}, type="m.reaction")
+    came = heard({"membership": "join", "displayname": bad}, type="m.room.member", state_key=USER)
+    assert isinstance(edit, parse.Edited)
+    assert isinstance(sign, parse.Reacted)
+    assert isinstance(came, Member)
+    assert file.media is not None
+    for text in (
+        said.text,
+        said.html or "",
+        file.text,
+        file.media.filename,
+        file.media.media_type,
+        edit.text,
+        sign.key,
+        came.name,
+    ):
+        assert text
+        assert "\0" not in text
+        text.encode()
+
+
+def test_a_sign_of_nothing_but_nul_is_none() -> None:
+    assert isinstance(
+        heard({"m.relates_to": {"rel_type": "m.annotation", "event_id": "$e", "key": "\0"}}, type="m.reaction"), Ignored
+    )
+
+
 def test_room_level_words_answer_nothing() -> None:
     assert message({}).answers == ()
 

@@ -197,6 +197,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_letters_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_letters")),
     )
+    op.create_index(
+        "ix_letters_forum_id_template_created_at", "letters", ["forum_id", "template", "created_at"], unique=False
+    )
     op.create_index(op.f("ix_letters_person_id"), "letters", ["person_id"], unique=False)
     op.create_table(
         "memberships",
@@ -333,12 +336,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_posts_parent_id"), "posts", ["parent_id"], unique=False)
     op.create_index("ix_posts_parent_ref_id", "posts", ["parent_ref_id"], unique=False)
     op.create_index(op.f("ix_posts_person_id"), "posts", ["person_id"], unique=False)
+    op.create_index("ix_posts_published_at", "posts", ["published_at"], unique=False)
     op.create_index("ix_posts_thread_id_seq", "posts", ["thread_id", "seq"], unique=False)
     op.create_table(
         "attachments",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("post_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("position", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("part", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("blob_hash", sa.String(), nullable=False),
         sa.Column("filename", sa.String(), server_default="", nullable=False),
         sa.Column("media_type", sa.String(), server_default="application/octet-stream", nullable=False),

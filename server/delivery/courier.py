@@ -34,6 +34,8 @@ class Courier:
         self._store, self._desk, self._bridge, self._holder = store, desk, to, holder
         self._traits = to.traits
         self._answers: asyncio.Queue[tuple[Settled, Lot] | None] = asyncio.Queue()
+        words = {Sent: "sent", Later: "later", Failed: "failed"}
+        self._counters = {kind: metrics.ATTEMPTS.labels(self._traits.channel, word) for kind, word in words.items()}
         self._unsettled = 0
         self._room = asyncio.Event()
         self._down_count = 0
@@ -113,8 +115,7 @@ class Courier:
                 settle(target, Later(problem))
 
     def _heard(self, lot: Lot, target: Target, outcome: Outcome) -> None:
-        word = {Sent: "sent", Later: "later", Failed: "failed"}[type(outcome)]
-        metrics.ATTEMPTS.labels(self._traits.channel, word).inc()
+        self._counters[type(outcome)].inc()
         if isinstance(outcome, Later) and outcome.down:
             self._is_down()
         elif isinstance(outcome, Sent):

@@ -66,34 +66,33 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
     return ready, dropped
 
 
+_s, _m = subscriptions.c, memberships.c
+_WANTED = (
+    sa.select(_s.id)
+    .join(forums_table, forums_table.c.id == _s.forum_id)
+    .outerjoin(memberships, sa.and_(_m.person_id == _s.person_id, _m.forum_id == _s.forum_id))
+    .where(
+        _s.id.in_(sa.bindparam("ids", expanding=True)),
+        _s.state == "active",
+        # A room is open to its homeserver's eyes: it gets what everybody may read.
+        sa.or_(_m.state == "active", sa.and_(_s.person_id.is_(None), forums_table.c.visibility == "public")),
+    )
+)
+_PUBLISHED = sa.select(posts.c.id).where(
+    posts.c.id.in_(sa.bindparam("ids", expanding=True)), posts.c.state == "published"
+)
+
+
 def _unwanted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
     ids = {row.subscription_id for row in rows if row.subscription_id is not None}
-    if not ids:
-        return {}
-    s, m = subscriptions.c, memberships.c
-    wanted = set(
-        tx.scalars(
-            sa.select(s.id)
-            .join(forums_table, forums_table.c.id == s.forum_id)
-            .outerjoin(memberships, sa.and_(m.person_id == s.person_id, m.forum_id == s.forum_id))
-            .where(
-                s.id.in_(ids),
-                s.state == "active",
-                # A room is open to its homeserver's eyes: it gets what everybody may read.
-                sa.or_(m.state == "active", sa.and_(s.person_id.is_(None), forums_table.c.visibility == "public")),
-            )
-        )
-    )
-    gone = ids - wanted
+    gone = ids - set(tx.scalars(_WANTED, {"ids": list(ids)})) if ids else set()
     return {row.id: "no longer subscribed" for row in rows if row.subscription_id in gone}
 
 
 def _vanished(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
     ids = {row.item_id for row in rows if row.item_kind == "post"}
-    if not ids:
-        return {}
-    there = set(tx.scalars(sa.select(posts.c.id).where(posts.c.id.in_(ids), posts.c.state == "published")))
-    return {row.id: "no longer published" for row in rows if row.item_kind == "post" and row.item_id not in there}
+    gone = ids - set(tx.scalars(_PUBLISHED, {"ids": list(ids)})) if ids else set()
+    return {row.id: "no longer published" for row in rows if row.item_kind == "post" and row.item_id in gone}
 
 
 def _tokens(

@@ -86,7 +86,9 @@ async def test_an_answer_that_comes_before_the_question(shore: Town, postfix: Po
 
     early = letter(f"Bruno <{bruno}>", pools, "Re: When?", "At noon.\n", "<b@x.test>", In_Reply_To="<a@x.test>")
     await send(postfix, early, bruno, pools)
-    await shore.until(lambda: shore.rows(sa.select(posts)), "the answer")  # Postfix may deliver two mails in either order
+    await shore.until(
+        lambda: shore.rows(sa.select(posts)), "the answer"
+    )  # Postfix may deliver two mails in either order
     await send(postfix, letter(f"Ana <{ana}>", pools, "When?", "When is low tide?\n", "<a@x.test>"), ana, pools)
 
     async def both() -> bool:

@@ -71,7 +71,9 @@ class Courier:
             return False
         try:
             ready = await self._store.write(self._claim)
-            lots = await self._store.read(items.load, self._desk, ready) if ready else []
+            lots, gone = await self._store.read(items.load, self._desk, ready) if ready else ([], {})
+            if gone:
+                await self._store.write(outbox.set_aside, gone, self._desk.now())
         except Deferred:
             return False
         except Exception:  # noqa: BLE001  the loop's edge: what was claimed comes again when its lease is over

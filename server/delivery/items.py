@@ -136,9 +136,19 @@ def _post_id(tx: Connection, kind: str, item_id: int) -> int:
     return item_id
 
 
-def load(tx: Connection, desk: Desk, ready: Sequence[Ready]) -> list[Lot]:
-    """The items, in the port's words."""
-    return [Lot(_item(tx, desk, each), each.targets, f"{each.kind}:{each.item_id}") for each in ready]
+def load(tx: Connection, desk: Desk, ready: Sequence[Ready]) -> tuple[list[Lot], dict[int, str]]:
+    """The items, in the port's words; and the claimed rows of posts that were taken back since the claim, each with the reason."""
+    there = [each for each in ready if not _is_gone(tx, each)]
+    gone = {target.delivery: "taken back" for each in ready if each not in there for target in each.targets}
+    return [Lot(_item(tx, desk, each), each.targets, f"{each.kind}:{each.item_id}") for each in there], gone
+
+
+def _is_gone(tx: Connection, ready: Ready) -> bool:
+    """Whether it would say words that their author took back."""
+    if ready.kind not in ("post", "edit"):
+        return False
+    state = sa.select(posts.c.state).where(posts.c.id == _post_id(tx, ready.kind, ready.item_id))
+    return tx.scalar(state) != "published"
 
 
 def _item(tx: Connection, desk: Desk, ready: Ready) -> Outbound:

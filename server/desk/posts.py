@@ -131,7 +131,8 @@ def empty(tx: Connection, post_id: int, state: str, now: int) -> None:
     """Take every copy of the words away: body, earlier revisions, received bytes, files (DESIGN section 7)."""
     update(tx, post_id, state=state, retracted_at=now, subject="")
     set_body(tx, post_id, Derived("", "", "", ""))
-    for table in (revisions, originals, attachments):
+    tx.execute(revisions.update().where(revisions.c.post_id == post_id).values(text=""))  # an edit may be under way
+    for table in (originals, attachments):
         tx.execute(table.delete().where(table.c.post_id == post_id))
 
 

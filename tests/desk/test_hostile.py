@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server.bridge import Act, Attachment, Author, Duplicate, Held, Letter, NewPost, Proof, Ref, Retract
+from server.bridge import Act, Attachment, Author, Duplicate, Edit, Held, Letter, NewPost, Proof, Ref, Retract, Sent
 from server.delivery import items, outbox
 from server.desk import accept, change, letters, members, tidy
 from server.desk.prepare import prepare
@@ -155,6 +155,32 @@ def test_a_room_of_a_forum_that_is_no_longer_public_hears_nothing(table: Table) 
     assert table.do(look) == 0
 
 
+def test_what_is_taken_back_after_the_claim_is_not_said(table: Table) -> None:
+    forum = table.forum()
+    table.do(lambda tx: membership.attach_room(tx, forum, identity.ensure_room(tx, "room", "!hall", 1), 1))
+    ana = table.member("ana")
+    table.post("ana", "words")
+    by = Author("web", str(ana.person_id), "Ana", Proof.SESSION)
+
+    def claimed(tx: sa.Connection) -> list[items.Ready]:
+        rows_ = outbox.claim(tx, ROOM, "me", 100, table.now)
+        return items.check(tx, table.desk, rows_, table.now)[0]
+
+    first = table.do(claimed)
+    table.do(lambda tx: outbox.settle(tx, ROOM, [outbox.Settled(first[0].targets[0].delivery, 1, Sent())], table.now))
+    new = Edit("pools", by, Ref("post", "1"), Ref("form", "f"), "other words")
+    table.do(change.edit, table.desk, prepare(new, table.blobs))
+    edit = table.do(claimed)
+    table.do(change.retract, table.desk, Retract("pools", by, Ref("post", "1")))
+    for ready in (first, edit):
+        lots, gone = table.store.read_now(items.load, table.desk, ready)
+        assert lots == []
+        assert list(gone.values()) == ["taken back"]
+    table.do(outbox.set_aside, gone, table.now)
+    (retraction,) = table.do(claimed)
+    assert retraction.kind == "retraction"
+
+
 def test_no_address_is_said_in_a_room(table: Table) -> None:
     forum = table.forum()
     table.member("ana")
@@ -163,7 +189,7 @@ def test_no_address_is_said_in_a_room(table: Table) -> None:
 
     def say(tx: sa.Connection) -> str:
         ready, _dropped = items.check(tx, table.desk, outbox.claim(tx, ROOM, "me", 100, table.now), table.now)
-        return str(items.load(tx, table.desk, ready)[0].item)
+        return str(items.load(tx, table.desk, ready)[0][0].item)
 
     said = table.do(say)
     assert "please" in said

@@ -1,0 +1,85 @@
+"""What the server gives a bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from server.bridge.inbound import Inbound, Result
+from server.bridge.outbound import Forum
+from server.bridge.shared import Ref
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row of the inbox: something a bridge stored before it answered."""
+
+    id: int
+    name: str
+    data: bytes
+    attempts: int
+
+
+class Rows(Protocol):
+    """A bridge's own rows inside one transaction: the inbox (stored before the answer) and small facts by kind and key."""
+
+    def keep(self, name: str, data: bytes) -> bool:
+        """Store `data` under `name`; False if that name is known already, and nothing changes."""
+
+    def take(self, limit: int) -> list[Kept]:
+        """The oldest new rows, in order of arrival; they stay new until `done` or `quarantine`."""
+
+    def done(self, row: int) -> None: ...
+
+    def again(self, row: int, error: str) -> None:
+        """Count one more failed try; the row stays new."""
+
+    def quarantine(self, row: int, error: str) -> None:
+        """Keep the bytes aside for a person; never tried again by itself."""
+
+    def get(self, kind: str, key: str) -> str | None: ...
+
+    def put(self, kind: str, key: str, value: str) -> None: ...
+
+    def drop(self, kind: str, key: str) -> None: ...
+
+
+class House(Protocol):
+    """What the server gives a bridge. Every coroutine may raise `Deferred` when the database is away."""
+
+    root: str  # the directory that relative paths of the configuration are relative to
+    data_dir: str
+    base_url: str
+
+    async def accept(self, inbound: Inbound) -> Result:
+        """The one door in: returns after the commit. Raises `Rejected` (permanent) or `Deferred` (come again)."""
+
+    async def knows(self, slug: str) -> Forum | None:
+        """The forum of that name, if there is one (for RCPT: says nothing of who may post)."""
+
+    async def forum_of(self, address: str) -> Forum | None:
+        """The forum whose posts go to this room address of the calling bridge."""
+
+    async def attach(self, forum: str, address: str) -> None:
+        """This address (a room) of the calling bridge gets the forum's posts from now on; those it missed are booked too."""
+
+    async def known(self, forum: str, ref: Ref) -> bool:
+        """Whether a post of the forum has this name."""
+
+    async def write(self, work: Callable[[Rows], T]) -> T:
+        """Run `work` in one transaction over the bridge's own rows; returns after the commit."""
+
+    async def blob(self, hash: str) -> bytes:
+        """The bytes of a stored attachment. Raises NotFound."""
+
+    def url(self, path: str) -> str:
+        """The public address of a path of ours ("/f/x/1")."""
+
+    def nudge(self) -> None:
+        """The far side is back: try what waits for this bridge now instead of at its backoff."""
+
+    def report(self, ok: bool, detail: str = "") -> None:
+        """Tell /healthz how the far side is."""

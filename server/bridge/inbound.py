@@ -1,0 +1,166 @@
+"""What a bridge says to the server: one sum type with one door, `House.accept`, and its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.bridge.shared import Attachment, Author, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class NewPost:
+    """A post by somebody. `refs` are its own names, `parents` what it answers, nearest first. At least one of text and html.
+
+    Inline pictures in `html` are named `cid:CONTENT-ID`. `written_at` is what the author's message claims. `automatic`: a
+    machine wrote it (RFC 3834): it is refused. `gather`: one of a burst of short messages, which the desk may append to the
+    author's post before it while that is not yet due.
+    """
+
+    forum: str
+    author: Author
+    refs: tuple[Ref, ...]
+    parents: tuple[Ref, ...] = ()
+    subject: str | None = None
+    text: str | None = None
+    html: str | None = None
+    text_format: str = "plain"  # or "markdown"
+    attachments: tuple[Attachment, ...] = ()
+    original: bytes | None = None
+    written_at: int | None = None
+    automatic: bool = False
+    gather: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """The author (or a moderator) replaced the post named `target`; `ref` is the edit's own name."""
+
+    forum: str
+    author: Author
+    target: Ref
+    ref: Ref
+    text: str | None = None
+    html: str | None = None
+    text_format: str = "plain"
+    original: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retract:
+    """The author (or a moderator) took the post, or the part of it, named `target` back."""
+
+    forum: str
+    author: Author
+    target: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """One sign (`key`, an emoji) on the post named `target`; `removed` takes it away again."""
+
+    forum: str
+    author: Author
+    target: Ref
+    ref: Ref | None = None
+    key: str = ""
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Somebody wants to be a member. Without proof a confirmation is sent to the address first. `mode`: None, the usual."""
+
+    forum: str
+    author: Author
+    mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Somebody wants out: by `token` (acts at once) or by `author` (without proof a confirmation is sent first)."""
+
+    forum: str
+    author: Author | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A mail to the subscription behind `token` did not arrive. `status` is RFC 3463, `diagnostic` the far side's words."""
+
+    forum: str
+    token: str
+    permanent: bool
+    status: str = ""
+    diagnostic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A complaint about mail to the subscription behind `token` (RFC 5965)."""
+
+    forum: str
+    token: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Private words to somebody behind an address of ours. `to`: "author" (with `token`), "owners", or "operator".
+
+    `forum` is None only for the operator. `original` is what came, byte for byte.
+    """
+
+    to: str
+    author: Author
+    forum: str | None = None
+    token: str | None = None
+    subject: str = ""
+    text: str = ""
+    original: bytes | None = None
+    ref: Ref | None = None
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A word of a member or a moderator: the bridge finds the verb and the token, the server runs it.
+
+    Verbs: "confirm" (with token), "help". Unknown verbs are answered with the help.
+    """
+
+    forum: str
+    author: Author
+    verb: str
+    token: str | None = None
+    ref: Ref | None = None
+    automatic: bool = False
+
+
+Inbound = NewPost | Edit | Retract | Reaction | Join | Leave | Bounce | Report | Letter | Act
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """It is stored for good. `post` is "FORUM/N" if it became, changed or names a post; `reply` a sentence for its sender."""
+
+    post: str | None = None
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """We have it already; nothing was done. `post` as in Accepted."""
+
+    post: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """It is stored and waits for a decision under the name H-xxxx."""
+
+    name: str
+    reply: str = ""
+
+
+Result = Accepted | Duplicate | Held

@@ -1,0 +1,169 @@
+"""What the server says to a bridge: the item, ready to be mapped to a dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from server.bridge.shared import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    slug: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forum:
+    """What anybody may know of a forum who may know that it exists. Sizes in bytes, `settle_ms` in milliseconds."""
+
+    id: int
+    slug: str
+    title: str
+    mail_domain: str
+    community: Community
+    visibility: str
+    join_policy: str
+    post_policy: str
+    reply_to: str
+    room_messages: str
+    federate: bool
+    settle_ms: int
+    max_size: int
+    state: str
+    subject_prefix: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """An author as shown: an opaque stable `key` and a plain `name`. Never an address; `via` is the token of their -via address."""
+
+    key: str
+    name: str
+    via: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A stored attachment; `url` is its page on our own web server, `hash` its name in the blob directory."""
+
+    hash: str
+    filename: str
+    media_type: str
+    size: int
+    url: str
+    content_id: str | None = None
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A post, ready to be mapped to a dialect.
+
+    `html` is sanitised, its pictures are `blob:HASH`; `fresh_*` have quotes and signature folded away. `refs`, `parent_refs`, `root_refs`
+    are names of the post, its parent and its thread's root in the name space of the bridge that is handed this.
+    `references`: Message-IDs from the root to the parent (RFC 5322 section 3.6.4). `original`: the received bytes if the post was born
+    on the channel of the bridge that is handed this. `number` is N of FORUM/N.
+    """
+
+    id: int
+    forum: Forum
+    number: int
+    url: str
+    message_id: str
+    channel: str
+    writer: Writer
+    subject: str
+    text: str
+    html: str
+    fresh_text: str
+    fresh_html: str
+    files: tuple[File, ...]
+    written_at: int
+    revision: int = 0
+    opens_thread: bool = False
+    references: tuple[str, ...] = ()
+    refs: tuple[Ref, ...] = ()
+    parent_refs: tuple[Ref, ...] = ()
+    root_refs: tuple[Ref, ...] = ()
+    original: bytes | None = None
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PostItem:
+    post: Post
+
+
+@dataclass(frozen=True, slots=True)
+class EditItem:
+    """The post as it is now; `post.revision` grows with each edit."""
+
+    post: Post
+
+
+@dataclass(frozen=True, slots=True)
+class RetractionItem:
+    """The post is gone: `post.refs` are the names to take back; its text is empty."""
+
+    post: Post
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionItem:
+    post: Post
+    writer: Writer
+    key: str
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LetterItem:
+    """Private words from a person, sent on without showing either address.
+
+    `reply_via`: token of the sender's own -via address, so that an answer finds its way; None: to a role (owners, operator) and the
+    sender's address stands in `reply_address`. `original` are the bytes as they came, where they came by this channel.
+    """
+
+    id: int
+    forum: Forum | None
+    writer: Writer
+    subject: str
+    text: str
+    message_id: str
+    to: str  # author | owners | operator
+    reply_via: str | None = None
+    reply_address: str | None = None
+    original: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeItem:
+    """Words of the server itself (a sign-in link, a confirmation, help), already in the reader's language.
+
+    `reply`: (verb, token) if an answer to this notice means something, for example ("confirm", TOKEN). `in_reply_to`: Message-IDs.
+    """
+
+    id: int
+    forum: Forum | None
+    subject: str
+    text: str
+    message_id: str
+    language: str = "en"
+    reply: tuple[str, str] | None = None
+    in_reply_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateItem:
+    """A forum is new or its settings changed: make or mend what stands for it on your side (a room, a space), idempotently.
+
+    Its one target has the address "". Once there is a room, hand it to `house.attach`.
+    """
+
+    forum: Forum
+
+
+Outbound = PostItem | EditItem | RetractionItem | ReactionItem | LetterItem | NoticeItem | StateItem

@@ -1,0 +1,51 @@
+"""The port's words that both directions use: names, proofs, authors, files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+MESSAGE_ID = "message-id"
+"""The name space of Refs that are RFC 5322 Message-IDs, with their angle brackets. Others are named after the bridge."""
+
+WEB = "web"
+"""The channel of what is written on our own pages; every other channel is a bridge's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A foreign name of a post. One post may be several events: `part` counts them from 0."""
+
+    space: str
+    name: str
+    part: int = 0
+
+
+class Proof(IntEnum):
+    """How sure we are that the author is who they say (DESIGN: a claimed sender is a claim)."""
+
+    NONE = 0
+    AUTHENTICATED = 1
+    SESSION = 2
+    HOMESERVER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who says something, as the channel tells it. `address` is normalised by the bridge; `name` is plain text, may be ''."""
+
+    channel: str
+    address: str
+    name: str = ""
+    proof: Proof = Proof.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a post. `content_id` (no brackets) is how its HTML names it, if it does."""
+
+    filename: str
+    media_type: str
+    data: bytes
+    content_id: str | None = None
+    inline: bool = False

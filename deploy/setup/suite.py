@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 BIN = ROOT / ".venv" / "bin"
 CI = os.environ.get("CI") == "true"
 NEWEST = "3.13"
+SOURCE_ONLY = ("dkimpy", "pyspf")  # published without wheels; pure Python, so that no compiler is needed all the same
 OFFLINE = (
     "NewConnectionError",
     "NameResolutionError",
@@ -81,6 +82,7 @@ class Wheels(Check):
         self._hash = hashlib.sha256(constraints.read_bytes() + NEWEST.encode()).hexdigest()
         known = self._stamp.exists() and self._stamp.read_text() == self._hash
         options = ["--dry-run", "--quiet", "--ignore-installed", "--no-deps", "--only-binary=:all:", "--retries=2"]
+        options += [f"--no-binary={name}" for name in SOURCE_ONLY]
         target = ["--python-version", NEWEST, "--target", str(ROOT / ".setup" / "wheels"), "-r", str(constraints)]
         pip = [str(BIN / "python"), "-m", "pip", "--disable-pip-version-check", "install", *options, *target]
         super().__init__(f"wheels for Python {NEWEST} ({constraints.name})", *(["true"] if known else pip))

@@ -12,7 +12,19 @@ Both sides import every name from here; the files are for reading, one idea each
 
 from __future__ import annotations
 
-from server.bridge.abilities import Bridge, Claims, Commands, ForumDefaults, Health, Source, Way, Ways
+from server.bridge.abilities import (
+    Bridge,
+    Check,
+    Checks,
+    Claims,
+    Commands,
+    ForumDefaults,
+    Health,
+    Reader,
+    Source,
+    Way,
+    Ways,
+)
 from server.bridge.house import House, Kept, Rows
 from server.bridge.inbound import (
     Accepted,
@@ -34,6 +46,9 @@ from server.bridge.inbound import (
 from server.bridge.lots import Failed, Later, Lot, Outcome, Sent, Settle, Target, Traits
 from server.bridge.outbound import (
     Community,
+    CorrectionItem,
+    DigestEntry,
+    DigestItem,
     EditItem,
     File,
     Forum,
@@ -47,7 +62,7 @@ from server.bridge.outbound import (
     StateItem,
     Writer,
 )
-from server.bridge.shared import MESSAGE_ID, WEB, Attachment, Author, Proof, Ref
+from server.bridge.shared import MESSAGE_ID, WEB, Attachment, Author, Doubt, Proof, Ref, Spam
 
 __all__ = [
     "MESSAGE_ID",
@@ -58,9 +73,15 @@ __all__ = [
     "Author",
     "Bounce",
     "Bridge",
+    "Check",
+    "Checks",
     "Claims",
     "Commands",
     "Community",
+    "CorrectionItem",
+    "DigestEntry",
+    "DigestItem",
+    "Doubt",
     "Duplicate",
     "Edit",
     "EditItem",
@@ -88,6 +109,7 @@ __all__ = [
     "Proof",
     "Reaction",
     "ReactionItem",
+    "Reader",
     "Ref",
     "Report",
     "Result",
@@ -97,6 +119,7 @@ __all__ = [
     "Sent",
     "Settle",
     "Source",
+    "Spam",
     "StateItem",
     "Target",
     "Traits",

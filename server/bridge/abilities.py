@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from server.bridge.inbound import NewPost
 from server.bridge.lots import Lot, Settle, Traits
 from server.bridge.outbound import Forum, Post
 
@@ -38,6 +39,12 @@ class ForumDefaults(Protocol):
 
 
 @runtime_checkable
+class Reader(Protocol):
+    def read(self, original: bytes, forum: Forum) -> NewPost:
+        """An old message as the post that it would have been; proves nobody. Raises Rejected."""
+
+
+@runtime_checkable
 class Source(Protocol):
     def source(self, post: Post) -> bytes:
         """The post as an RFC 5322 message, for raw and mbox of posts born elsewhere."""
@@ -64,6 +71,22 @@ class Health:
 
     ok: bool
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look at the world around us found. `ok` None: it could not be looked at. `fix`: what to do, "" where all is well."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    fix: str = ""
+
+
+@runtime_checkable
+class Checks(Protocol):
+    async def checks(self) -> Sequence[Check]:
+        """Look at everything outside that this bridge depends on. Raises nothing that has to do with what it finds."""
 
 
 @runtime_checkable

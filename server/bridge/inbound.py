@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.bridge.shared import Attachment, Author, Ref
+from server.bridge.shared import Attachment, Author, Ref, Spam
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class NewPost:
 
     Inline pictures in `html` are named `cid:CONTENT-ID`. `written_at` is what the author's message claims. `automatic`: a
     machine wrote it (RFC 3834): it is refused. `gather`: one of a burst of short messages, which the desk may append to the
-    author's post before it while that is not yet due.
+    author's post before it while that is not yet due. `item`: the token of a reply address that names the post which this
+    answers (never its author). `addressed`: who else it was sent to by the channel itself, as normalised addresses.
     """
 
     forum: str
@@ -29,6 +30,9 @@ class NewPost:
     written_at: int | None = None
     automatic: bool = False
     gather: bool = False
+    item: str | None = None
+    addressed: tuple[str, ...] = ()
+    spam: Spam = Spam.NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A word of a member or a moderator: the bridge finds the verb and the token, the server runs it.
+    """A word of a member or a moderator: the bridge finds the verb, what follows it, and the token; the server runs it.
 
-    Verbs: "confirm" (with token), "help". Unknown verbs are answered with the help.
+    Verbs: "confirm" (with token), "help". Unknown verbs are answered with the help. `words`: what stands after the verb on its line.
+    `about`: the names of what this answers, nearest first, for verbs that mean a thread.
     """
 
     forum: str
@@ -135,6 +140,8 @@ class Act:
     token: str | None = None
     ref: Ref | None = None
     automatic: bool = False
+    words: tuple[str, ...] = ()
+    about: tuple[Ref, ...] = ()
 
 
 Inbound = NewPost | Edit | Retract | Reaction | Join | Leave | Bounce | Report | Letter | Act

@@ -11,7 +11,7 @@ from server.bridge.shared import Ref
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One receiver of a lot. `attempt` counts from 1. `tokens`: printed tokens of its subscription ("leave", "bounces")."""
+    """One receiver of a lot. `attempt` counts from 1. `tokens`: printed tokens of its subscription ("leave", "bounces", "mute")."""
 
     delivery: int
     attempt: int

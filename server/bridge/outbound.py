@@ -34,15 +34,21 @@ class Forum:
     state: str
     subject_prefix: str
     url: str
+    footer: str = ""
+    link_over: int = 0  # bytes of an attachment, above which mail has a link instead; 0: never
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """An author as shown: an opaque stable `key` and a plain `name`. Never an address; `via` is the token of their -via address."""
+    """An author as shown: an opaque stable `key` and a plain `name`. Never an address; `via` is the token of their -via address.
+
+    `hidden`: they (or the forum) want their own address on no copy of what they wrote.
+    """
 
     key: str
     name: str
     via: str | None = None
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,40 @@ class NoticeItem:
     language: str = "en"
     reply: tuple[str, str] | None = None
     in_reply_to: tuple[str, ...] = ()
+    enclosed: tuple[bytes, ...] = ()  # messages that it is about, as they came (RFC 5322)
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionItem:
+    """An edit that its author or a moderator wants told where it cannot be shown: what the words were, and (in `post`) are now."""
+
+    post: Post
+    message_id: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestEntry:
+    """One post of a digest; `reply` is the token of the address that answers it."""
+
+    post: Post
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestItem:
+    """What was new in a forum, frozen when it was booked: the same at every attempt. Entries of one thread stand together.
+
+    Times are read in `timezone` (IANA).
+    """
+
+    id: int
+    forum: Forum
+    message_id: str
+    created_at: int
+    entries: tuple[DigestEntry, ...]
+    language: str = "en"
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,4 +206,14 @@ class StateItem:
     forum: Forum
 
 
-Outbound = PostItem | EditItem | RetractionItem | ReactionItem | LetterItem | NoticeItem | StateItem
+Outbound = (
+    PostItem
+    | EditItem
+    | RetractionItem
+    | ReactionItem
+    | CorrectionItem
+    | LetterItem
+    | NoticeItem
+    | DigestItem
+    | StateItem
+)

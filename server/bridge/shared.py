@@ -30,6 +30,25 @@ class Proof(IntEnum):
     HOMESERVER = 3
 
 
+class Doubt(IntEnum):
+    """What speaks against the author's being who they say (RFC 9989): their domain says how to know its mail, and this is not it.
+
+    FORBIDDEN: and it asks that such mail be kept out.
+    """
+
+    NONE = 0
+    FAILS = 1
+    FORBIDDEN = 2
+
+
+class Spam(IntEnum):
+    """What a filter in front of us, or asked by the bridge, thinks of a message."""
+
+    NO = 0
+    SUSPECT = 1
+    CERTAIN = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Author:
     """Who says something, as the channel tells it. `address` is normalised by the bridge; `name` is plain text, may be ''."""
@@ -38,6 +57,7 @@ class Author:
     address: str
     name: str = ""
     proof: Proof = Proof.NONE
+    doubt: Doubt = Doubt.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,8 @@ def view(row: Row[Any], base_url: str) -> bridge.Forum:
         max_size=row.max_size,
         state=row.state,
         subject_prefix=row.subject_prefix,
+        footer=row.footer,
+        link_over=row.link_over,
         url=f"{base_url}/f/{row.slug}",
     )
 

@@ -87,6 +87,14 @@ forums = Table(
     _words("subject_prefix", ""),
     _words("footer", "", Text()),
     _number("max_size", 25 * 1024 * 1024),
+    _number("max_recipients", 20),  # mailboxes that To and Cc of a post may name; 0: any number
+    _number("link_over", 0),  # bytes; a larger attachment leaves the mail as a link; 0: never
+    _words("refused_types", ""),  # media types and file endings, by spaces
+    _words("proof_policy", "usual"),  # usual | strict | lax: what becomes of a post that nothing proves
+    _words("strangers", "confirm"),  # confirm | hold | refuse: what becomes of a non-member's post
+    _words("first_post", "post"),  # post | hold
+    _flag("hold_all", False),  # emergency: every post waits for a moderator
+    _words("machines", "", Text()),  # addresses of machines that may post, by spaces
     _words("state", "open"),  # open | closed
     Column("fuse_reason", String),  # set: the forum's queue is held, and why
     _number("last_seq"),
@@ -151,15 +159,46 @@ subscriptions = Table(  # a target of posts, nothing else
     _words("conversations", "each"),  # each | digest | none
     _words("state", "active"),  # active | stopped | ended
     _flag("own_posts", False),
+    _words("addressed", "forum"),  # forum | direct: the copy to have where a post names the mailbox in To or Cc
+    _number("bounce_score"),  # thousandths of a point, as of bounced_at
+    Column("bounced_at", BigInteger),
+    Column("probed_at", BigInteger),
+    Column("stopped_at", BigInteger),
+    _words("stop_reason", ""),  # bounces | complaint
+    _number("digest_hour", 7),  # of the day where the person lives
+    _number("digest_day", 0),  # of the week, 0 is Monday
+    _number("digest_seq"),  # posts up to this number were digested
+    Column("digest_at", BigInteger, index=True),  # when the next digest is due
     _number("created_at"),
     UniqueConstraint("forum_id", "address_id"),
+)
+thread_marks = Table(  # what a person wants of a thread, whatever their mode
+    "thread_marks",
+    metadata,
+    Column("person_id", Id, ForeignKey("people.id"), primary_key=True),
+    Column("thread_id", Id, ForeignKey("threads.id"), primary_key=True),
+    Column("mark", String, nullable=False),  # muted | followed
+    _number("at"),
+    Index("ix_thread_marks_thread_id", "thread_id"),
+)
+bans = Table(  # who may neither join nor post
+    "bans",
+    metadata,
+    _id(),
+    _to("forums", "forum_id", null=True, index=True),  # null: every forum
+    Column("kind", String, nullable=False),  # address | domain | pattern
+    Column("value", String, nullable=False),
+    _words("reason", "", Text()),
+    _words("actor", "command"),
+    _number("created_at"),
+    UniqueConstraint("forum_id", "kind", "value"),
 )
 tokens = Table(  # what a token stands for; the token itself is never stored
     "tokens",
     metadata,
     _id(),
     Column("hash", String, nullable=False, unique=True),
-    Column("kind", String, nullable=False),  # leave | bounces | via | confirm | sign-in | api
+    Column("kind", String, nullable=False),  # leave | bounces | via | item | mute | mod | confirm | sign-in | api
     Column("thing_id", Id, nullable=False),
     _words("data", "{}", Text()),
     _number("created_at"),
@@ -262,6 +301,7 @@ revisions = Table(
     _number("number"),
     _words("text", "", Text()),  # as it was before this revision
     _number("at"),
+    Column("message_id", String),  # of the correction that was asked for
     UniqueConstraint("post_id", "number"),
 )
 originals = Table(  # byte for byte as received, zstd
@@ -298,6 +338,9 @@ held = Table(
     Column("reason", String, nullable=False),
     _words("refs", "[]", Text()),  # names it claims only when published
     _words("parents", "[]", Text()),
+    Column("reported_at", BigInteger),  # to the moderators
+    Column("reminded_at", BigInteger),
+    Column("told_at", BigInteger),  # its author, that nobody decided yet
     UniqueConstraint("forum_id", "author", "content_hash"),
 )
 blobs = Table(
@@ -352,7 +395,9 @@ deliveries = Table(
     "deliveries",
     metadata,
     _id(),
-    Column("item_kind", String, nullable=False),  # post edit retraction reaction letter notice digest state hook
+    Column(
+        "item_kind", String, nullable=False
+    ),  # post edit retraction reaction correction letter notice digest state hook
     Column("item_id", Id, nullable=False),
     Column("origin", Id, nullable=False),  # posts.origin for a post, else the item's id: once per origin and mailbox
     _to("forums", "forum_id", null=True),
@@ -383,6 +428,38 @@ attempts = Table(
     Column("outcome", String, nullable=False),  # sent | later | failed
     _words("code", ""),
     _words("detail", "", Text()),
+)
+digests = Table(  # one mail with what was new; frozen when it is booked
+    "digests",
+    metadata,
+    _id(),
+    _to("subscriptions", "subscription_id"),
+    _to("forums", "forum_id"),
+    Column("message_id", String, nullable=False, unique=True),
+    _number("after_seq"),
+    _number("until_seq"),
+    _number("created_at"),
+    UniqueConstraint("subscription_id", "after_seq"),
+)
+digest_entries = Table(
+    "digest_entries",
+    metadata,
+    Column("digest_id", Id, ForeignKey("digests.id"), primary_key=True),
+    Column("post_id", Id, ForeignKey("posts.id"), primary_key=True),
+    _number("position"),
+)
+imports = Table(  # how far the reading of a file of old messages has come
+    "imports",
+    metadata,
+    _id(),
+    _to("forums", "forum_id"),
+    Column("source", String, nullable=False),  # what tells the file from others, whatever it is called
+    _number("position"),
+    _number("imported"),
+    _number("duplicate"),
+    _number("rejected"),
+    _number("updated_at"),
+    UniqueConstraint("forum_id", "source"),
 )
 fanouts = Table(  # a post with very many receivers is booked in slices from here
     "fanouts",

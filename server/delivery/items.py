@@ -1,6 +1,6 @@
-"""From claimed rows to lots: checked once more, with their tokens, and the item ready to be said. Writes nothing but tokens.
+"""From claimed rows to lots: checked once more, with their tokens, and the item ready to be said. Writes nothing but a notice's grant.
 
-Two steps, because making tokens writes and loading a post reads: `check` runs in the claim's own transaction, `load` after it.
+Two steps, because a grant is written and loading a post only reads: `check` runs in the claim's own transaction, `load` after it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
         {row.subscription_id for row in kept if row.subscription_id is not None and row.item_kind == "post"}
     )
     printed = {
-        kind: handles.printed_many(tx, desk.secret, kind, subscribed, now) if subscribed else {}
+        kind: handles.printed_many(tx, desk.secret, kind, subscribed) if subscribed else {}
         for kind in ("leave", "bounces")
     }
     groups: dict[tuple[str, int], list[Target]] = {}
@@ -58,7 +58,7 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
         tokens = {kind: of[row.subscription_id] for kind, of in printed.items() if row.subscription_id in of}
         target = Target(row.id, row.attempts, row.address or "", tokens)
         groups.setdefault((row.item_kind, row.item_id), []).append(target)
-    via = _via(tx, desk, [item for kind, item in groups if kind == "post"], now)
+    via = _via(tx, desk, [item for kind, item in groups if kind == "post"])
     ready = [
         Ready(kind, item, channel, tuple(targets), *_tokens(tx, desk, channel, kind, item, via, now))
         for (kind, item), targets in groups.items()
@@ -105,7 +105,7 @@ def _tokens(
         return _notice_secret(tx, letters.get(tx, item_id), channel, now), None
     if kind == "letter":
         mine = json.loads(letters.get(tx, item_id).data).get("membership_id")
-        return None, handles.printed(tx, desk.secret, "via", mine, now) if mine else None
+        return None, handles.printed(tx, desk.secret, "via", mine) if mine else None
     return None, None
 
 
@@ -117,14 +117,14 @@ def _notice_secret(tx: Connection, row: Row[Any], channel: str, now: int) -> str
     return handles.grant(tx, template.grants, int(data["thing"]), data, now, template.valid_ms)
 
 
-def _via(tx: Connection, desk: Desk, post_ids: Sequence[int], now: int) -> dict[int, str]:
+def _via(tx: Connection, desk: Desk, post_ids: Sequence[int]) -> dict[int, str]:
     """By post, the token of its author's -via address; of an author who is a member, or was."""
     if not post_ids:
         return {}
     of_author = sa.and_(memberships.c.person_id == posts.c.person_id, memberships.c.forum_id == posts.c.forum_id)
     authors = sa.select(posts.c.id, memberships.c.id.label("member")).join(memberships, of_author)
     rows = tx.execute(authors.where(posts.c.id.in_(post_ids))).all()
-    printed = handles.printed_many(tx, desk.secret, "via", {row.member for row in rows}, now)
+    printed = handles.printed_many(tx, desk.secret, "via", {row.member for row in rows})
     return {row.id: printed[row.member] for row in rows}
 
 

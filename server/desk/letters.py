@@ -43,8 +43,8 @@ def accept(tx: Connection, desk: Desk, inbound: Letter) -> Result:
 
 def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> Result:
     now = desk.now()
-    grant = handles.redeem(tx, "via", inbound.token or "", now)
-    receiver = membership.by_id(tx, grant.thing_id) if grant else None
+    written_to = handles.printed_on(tx, desk.secret, "via", inbound.token or "")
+    receiver = membership.by_id(tx, written_to) if written_to is not None else None
     if receiver is None or receiver.forum_id != forum.id:
         raise Rejected("5.1.1", _("There is no such address here (any more)."))
     sender = author.find(tx, inbound.author)

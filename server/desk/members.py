@@ -47,10 +47,10 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
     """By token at once, for that mailbox; by a proved author at once, for the person; else a question first."""
     now = desk.now()
     if inbound.token is not None:
-        grant = handles.redeem(tx, "leave", inbound.token, now)
-        if grant is None:
+        thing = handles.printed_on(tx, desk.secret, "leave", inbound.token)
+        if thing is None:
             raise Rejected("5.7.1", _("This link to leave is not valid (any more)."))
-        subscription = membership.subscription(tx, grant.thing_id)
+        subscription = membership.subscription(tx, thing)
         membership.end_subscription(tx, subscription.id)
         forums.changed(tx, subscription.forum_id, "member", subscription.person_id or 0, now)
         return Accepted(reply=_("Done: nothing more is sent to this address."))
@@ -141,10 +141,10 @@ def report(tx: Connection, desk: Desk, inbound: Report) -> Result:
 
 
 def _of_bounce_token(tx: Connection, desk: Desk, token: str) -> int:
-    grant = handles.redeem(tx, "bounces", token, desk.now())
-    if grant is None:
+    subscription = handles.printed_on(tx, desk.secret, "bounces", token)
+    if subscription is None:
         raise Rejected("5.1.1", _("There is no such address here."))
-    return grant.thing_id
+    return subscription
 
 
 def _ask(

@@ -22,13 +22,6 @@ def insert_new(tx: Connection, table: Table, values: Mapping[str, Any], unique: 
     return tx.execute(statement, execution_options=COUNTED).rowcount == 1
 
 
-def insert_many_new(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Sequence[str]) -> None:
-    """Insert those rows whose `unique` columns are not there yet."""
-    if rows:
-        statement = _insert(tx, table).on_conflict_do_nothing(index_elements=list(unique))
-        tx.execute(statement, [dict(row) for row in rows])
-
-
 def insert_or_set(
     tx: Connection, table: Table, values: Mapping[str, Any], unique: Sequence[str], changed: Sequence[str]
 ) -> None:

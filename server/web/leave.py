@@ -14,23 +14,23 @@ from server.people import handles, membership
 from server.web.context import house, page
 
 
-def _forum(tx: Connection, token: str, now: int) -> Row[Any]:
-    grant = handles.redeem(tx, "leave", token, now)
-    if grant is None:
+def _forum(tx: Connection, secret: bytes, token: str) -> Row[Any]:
+    subscription = handles.printed_on(tx, secret, "leave", token)
+    if subscription is None:
         raise NotFound("no such token")
-    return forums.by_id(tx, membership.subscription(tx, grant.thing_id).forum_id)
+    return forums.by_id(tx, membership.subscription(tx, subscription).forum_id)
 
 
 async def show(request: web.Request) -> web.Response:
     """`GET /leave/TOKEN`: what leaving means, and a button; link scanners change nothing."""
-    forum = await house(request).store.read(_forum, request.match_info["token"], house(request).now())
+    forum = await house(request).store.read(_forum, house(request).secret, request.match_info["token"])
     return page(request, "leave.html", forum=forum, done=False, noindex=True)
 
 
 async def act(request: web.Request) -> web.Response:
     """`POST /leave/TOKEN`: no sign-in, no cookie, no redirect (RFC 8058 section 3.2)."""
     token = request.match_info["token"]
-    forum = await house(request).store.read(_forum, token, house(request).now())
+    forum = await house(request).store.read(_forum, house(request).secret, token)
     try:
         await house(request).accept(Leave(forum=forum.slug, token=token))
     except Rejected as problem:

@@ -206,7 +206,7 @@ def test_letters_to_an_author_are_limited_and_only_members(table: Table) -> None
     def via(tx: sa.Connection) -> str:
         member = membership.of(tx, bo.person_id, forum)
         assert member is not None
-        return handles.printed(tx, table.desk.secret, "via", member.id, table.now)
+        return handles.printed(tx, table.desk.secret, "via", member.id)
 
     token = table.do(via)
 

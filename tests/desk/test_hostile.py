@@ -201,7 +201,7 @@ def test_a_banned_member_writes_to_no_author(table: Table) -> None:
     ana, bo = table.member("ana"), table.member("bo")
     member = table.store.read_now(membership.of, bo.person_id, forum)
     assert member is not None
-    token = table.do(handles.printed, table.desk.secret, "via", member.id, table.now)
+    token = table.do(handles.printed, table.desk.secret, "via", member.id)
     table.do(membership.set_member, forum, ana.person_id, {"state": "banned"})
     letter = Letter("author", Author("post", "ana@x.test"), "pools", token, "Hello", "words")
     with pytest.raises(Rejected):

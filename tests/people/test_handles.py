@@ -15,35 +15,70 @@ SECRET = b"s" * 32
 
 
 def test_a_printed_token_is_the_same_for_ever_and_leads_to_its_thing(store: Store) -> None:
-    token = store.write_now(handles.printed, SECRET, "leave", 7, NOW)
-    assert store.write_now(handles.printed, SECRET, "leave", 7, NOW + 1) == token
-    assert store.write_now(handles.printed, SECRET, "bounces", 7, NOW) != token
-    found = store.read_now(handles.redeem, "leave", token.upper(), NOW + 10**12)
-    assert found is not None
-    assert found.thing_id == 7
-    assert store.read_now(handles.redeem, "bounces", token, NOW) is None
+    token = store.read_now(handles.printed, SECRET, "leave", 7)
+    assert store.read_now(handles.printed, SECRET, "leave", 7) == token
+    assert store.read_now(handles.printed_on, SECRET, "leave", token) == 7
+    assert store.read_now(handles.printed_on, SECRET, "leave", f" {token.upper()}\n") == 7
+
+
+def test_kinds_and_servers_never_mix(store: Store) -> None:
+    leave = store.read_now(handles.printed, SECRET, "leave", 7)
+    bounces = store.read_now(handles.printed, SECRET, "bounces", 7)
+    assert leave != bounces
+    assert store.read_now(handles.printed_on, SECRET, "bounces", leave) is None
+    assert store.read_now(handles.printed_on, b"t" * 32, "leave", leave) is None
+    assert store.read_now(handles.redeem, "leave", leave, NOW) is None
+    granted = store.write_now(handles.grant, "leave", 7, {}, NOW, 1_000)
+    assert store.read_now(handles.printed_on, SECRET, "leave", granted) is None
+
+
+def test_a_printed_token_with_any_letter_changed_leads_nowhere(store: Store) -> None:
+    token = store.read_now(handles.printed, SECRET, "leave", 7)
+    for at, letter in enumerate(token):
+        other = token[:at] + ("a" if letter != "a" else "b") + token[at + 1 :]
+        assert store.read_now(handles.printed_on, SECRET, "leave", other) is None
 
 
 def test_tokens_of_many_targets_are_those_of_each(store: Store) -> None:
-    one = store.write_now(handles.printed, SECRET, "leave", 3, NOW)
-    many = store.write_now(handles.printed_many, SECRET, "leave", range(1, 1_201), NOW)
-    again = store.write_now(handles.printed_many, SECRET, "leave", range(1, 1_201), NOW)
-    assert many == again
-    assert many[3] == one
-    assert store.read_now(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(tokens))) == 1_200
-    assert store.write_now(handles.printed_many, SECRET, "leave", [], NOW) == {}
+    many = store.read_now(handles.printed_many, SECRET, "leave", range(1, 1_201))
+    assert many[3] == store.read_now(handles.printed, SECRET, "leave", 3)
+    assert len(set(many.values())) == 1_200
+    assert all(store.read_now(handles.printed_on, SECRET, "leave", token) == thing for thing, token in many.items())
+    assert store.read_now(handles.printed_many, SECRET, "leave", []) == {}
+
+
+def test_neighbours_have_nothing_in_common(store: Store) -> None:
+    many = store.read_now(handles.printed_many, SECRET, "leave", range(1, 1_201))
+    assert len({token[:8] for token in many.values()}) == 1_200  # where the id is: masked anew for each
+
+
+def test_a_replaced_token_is_worth_nothing_and_the_new_one_is(store: Store) -> None:
+    old = store.read_now(handles.printed, SECRET, "via", 7)
+    neighbour = store.read_now(handles.printed, SECRET, "via", 8)
+    new = store.write_now(handles.replace, SECRET, "via", 7, NOW)
+    newest = store.write_now(handles.replace, SECRET, "via", 7, NOW)
+    assert len({old, new, newest}) == 3
+    assert [store.read_now(handles.printed_on, SECRET, "via", token) for token in (old, new, newest)] == [None, None, 7]
+    many = store.read_now(handles.printed_many, SECRET, "via", range(6, 9))
+    assert (many[7], many[8]) == (newest, neighbour)
+    assert (
+        store.read_now(handles.printed_on, SECRET, "bounces", store.read_now(handles.printed, SECRET, "bounces", 7))
+        == 7
+    )
 
 
 def test_no_token_is_in_the_database(store: Store) -> None:
-    token = store.write_now(handles.printed, SECRET, "leave", 7, NOW)
-    secret = store.write_now(handles.grant, "sign-in", 1, {"next": "/f/x"}, NOW, 1_000)
+    tokens_given = [
+        store.read_now(handles.printed, SECRET, "leave", 7),
+        store.write_now(handles.replace, SECRET, "leave", 7, NOW),
+        store.write_now(handles.grant, "sign-in", 1, {"next": "/f/x"}, NOW, 1_000),
+    ]
 
     def everything(tx: Connection) -> str:
         return repr(tx.execute(sa.select(tokens)).all())
 
     kept = store.read_now(everything)
-    assert token not in kept
-    assert secret not in kept
+    assert not any(token in kept for token in tokens_given)
 
 
 def test_a_grant_is_good_once_and_for_its_time(store: Store) -> None:
@@ -59,8 +94,9 @@ def test_a_grant_is_good_once_and_for_its_time(store: Store) -> None:
 
 def test_what_is_made_up_leads_nowhere(store: Store) -> None:
     store.write_now(handles.grant, "api", 5, {}, NOW, 1_000)
-    for nonsense in ("", "x", "a" * 26, "é" * 26, "a" * 10_000):
+    for nonsense in ("", "x", "a" * 26, "é" * 26, "\u212a" * 26, "a" * 10_000):
         assert store.read_now(handles.redeem, "api", nonsense, NOW) is None
+        assert store.read_now(handles.printed_on, SECRET, "leave", nonsense) is None
 
 
 def test_a_session_is_its_persons_until_it_is_over_or_closed(place: Place) -> None:

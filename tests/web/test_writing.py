@@ -239,7 +239,7 @@ async def test_one_click_leaves_without_cookie_sign_in_or_redirect(reader: Reade
     def subscribe(tx: Any) -> str:
         known = identity.ensure(tx, "post", "dora@example.org", "Dora", NOW)
         subscription = membership.join(tx, rows["tides"], known.person_id, known.address_id, NOW)
-        return handles.printed(tx, SECRET, "leave", subscription or 0, NOW)
+        return handles.printed(tx, SECRET, "leave", subscription or 0)
 
     token = reader.home.store.write_now(subscribe)
     page = await reader.text(f"/leave/{token}")

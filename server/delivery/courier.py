@@ -15,6 +15,7 @@ from server.bridge import Bridge, Failed, Later, Lot, Outcome, PostItem, Sent, T
 from server.delivery import items, outbox
 from server.delivery.outbox import Settled
 from server.desk import Desk, place, posts
+from server.desk.names import Names
 from server.errors import Deferred
 from server.store.db import Store
 
@@ -173,7 +174,7 @@ class Courier:
             named = settled.outcome.refs if isinstance(settled.outcome, Sent) else ()
             if named and isinstance(lot.item, PostItem):
                 row = posts.get(tx, lot.item.post.id)
-                place.also_named(tx, row.forum_id, row.thread_id, row.id, named)
+                place.also_named(Names(tx, row.forum_id), row.thread_id, row.id, named)
 
     async def _pause(self, wake: asyncio.Event) -> None:
         """Sleep until there may be something: a hint, the next due row, another process."""

@@ -14,6 +14,7 @@ from server import bridge, clock, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
 from server.delivery import fuse, letters
 from server.desk import Desk, author, book, forums, gather, place, policy, posts
+from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.errors import Deferred, Rejected
 from server.i18n import _
@@ -128,7 +129,7 @@ def _publish(
 ) -> int:
     """Place a new post, number it, store it, tell everybody; its number."""
     inbound = prepared.inbound
-    stands = place.place(tx, forum.id, names, inbound.parents, prepared.subject)
+    stands = place.place(Names(tx, forum.id), names, inbound.parents, prepared.subject)
     seq, modseq = forums.next_number(tx, forum.id)
     post_id = _store(tx, prepared, row | _standing(stands, seq, row["arrived_at"]))
     words = prepared.subject or gather.opening_words(prepared.derived.fresh_text)
@@ -141,7 +142,7 @@ def publish_held(
 ) -> int:
     """As `_publish`, of a post that is stored already because it was held."""
     subject = posts.get(tx, post_id).subject
-    stands = place.place(tx, forum.id, names, parents, subject)
+    stands = place.place(Names(tx, forum.id), names, parents, subject)
     seq, modseq = forums.next_number(tx, forum.id)
     posts.update(tx, post_id, **_standing(stands, seq, desk.now()))
     words = subject or gather.opening_words(posts.body(tx, post_id).fresh_text)
@@ -171,8 +172,9 @@ def _tell(
     modseq: int,
 ) -> None:
     """The post has its number: its names are claimed, its thread counts it, everybody who gets it is booked."""
-    place.claim(tx, forum.id, stands, post.id, names)
-    in_thread = place.published(tx, stands.thread_id, post.id, post.seq, words, post.published_at)
+    rows = Names(tx, forum.id)
+    place.claim(rows, stands, post.id, names)
+    in_thread = rows.count(stands.thread_id, post.id, post.seq, words, post.published_at)
     forums.noted(tx, forum.id, modseq, post.id, post.published_at)
     book.post(tx, desk, forum, post, desk.now())
     if reason := fuse.check(tx, post, in_thread, desk.now()):

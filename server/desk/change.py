@@ -14,6 +14,7 @@ from server import bridge, tokens
 from server.bridge import Accepted, Duplicate, Edit, Proof, Reaction, Ref, Result, Retract
 from server.delivery import letters, outbox
 from server.desk import Desk, accept, author, book, forums, gather, place, posts
+from server.desk.names import withdrawn
 from server.desk.prepare import Prepared
 from server.errors import NotFound, Rejected
 from server.i18n import _
@@ -70,7 +71,7 @@ def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not
     outbox.drop_item(tx, "post", post_id, "taken back by its author", now)
     book.change(tx, desk, "retraction", post_id, post_id, but_not, now)
     posts.empty(tx, post_id, "retracted", now)
-    place.withdrawn(tx, row.thread_id, post_id)
+    withdrawn(tx, row.thread_id, post_id)
     forums.changed(tx, forum.id, "retraction", post_id, now)
 
 

@@ -15,6 +15,7 @@ from server.content.derive import Derived
 from server.content.excerpts import first_words
 from server.delivery import outbox
 from server.desk import Desk, forums, place, posts
+from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.people import identity
 
@@ -51,7 +52,7 @@ def append(
     inbound, now = prepared.inbound, desk.now()
     if forum.settle_ms <= 0:
         return None
-    thread_id = place.thread_of(tx, forum.id, inbound.parents) if inbound.parents else None
+    thread_id = place.thread_of(Names(tx, forum.id), inbound.parents) if inbound.parents else None
     last = posts.latest_of_thread(tx, thread_id) if thread_id else posts.latest_lonely(tx, forum.id)
     if last is None or last.person_id != who.person_id or last.channel != inbound.author.channel:
         return None
@@ -67,7 +68,7 @@ def append(
     posts.add_files(tx, last.id, prepared.files, now, len(pieces) - 1)
     if prepared.original is not None:
         posts.append_original(tx, last.id, inbound.author.channel, prepared.original)
-    place.also_named(tx, forum.id, last.thread_id, last.id, own)
+    place.also_named(Names(tx, forum.id), last.thread_id, last.id, own)
     forums.changed(tx, forum.id, "edit", last.id, now)
     return Accepted(f"{forum.slug}/{last.seq}")
 

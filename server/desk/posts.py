@@ -162,16 +162,6 @@ def parent_of(tx: Connection, post_id: int) -> int | None:
     return tx.scalar(sa.select(posts.c.parent_id).where(posts.c.id == post_id))
 
 
-def thread_of(tx: Connection, post_id: int) -> int | None:
-    return tx.scalar(sa.select(posts.c.thread_id).where(posts.c.id == post_id))
-
-
-def is_root(tx: Connection, post_id: int) -> bool:
-    """Whether the post names no parent at all."""
-    row = tx.execute(sa.select(posts.c.parent_id, posts.c.parent_ref_id).where(posts.c.id == post_id)).one()
-    return row.parent_id is None and row.parent_ref_id is None
-
-
 def children_of_refs(tx: Connection, ref_ids: Sequence[int], thread_id: int) -> list[int]:
     """Posts of the thread that named one of these refs as their nearest parent."""
     if not ref_ids:

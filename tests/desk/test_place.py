@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from server.bridge import MESSAGE_ID, Ref
 from server.desk import forums, place, posts
+from server.desk.names import Names
 from server.store.schema import metadata, threads
 from server.store.schema import posts as posts_table
 
@@ -25,6 +26,7 @@ class Board:
         self.tx = tx
         forums.create_community(tx, "shore", "Shore", 1)
         self.forum = forums.create_forum(tx, "pools", "shore", title="Pools", mail_domain="x.test", now=1)
+        self.rows = Names(tx, self.forum)
         self.names: dict[int, str] = {}
 
     def post(self, name: str, *references: str, subject: str = "s") -> int:
@@ -32,7 +34,7 @@ class Board:
         own = [Ref(MESSAGE_ID, f"<{name}>")]
         parents = [Ref(MESSAGE_ID, f"<{each}>") for each in reversed(references)]
         post_id = posts.add(self.tx, forum_id=self.forum, channel="web", message_id=f"<{name}>", subject=subject)
-        stands = place.place(self.tx, self.forum, own, parents, subject)
+        stands = place.place(self.rows, own, parents, subject)
         seq, _modseq = forums.next_number(self.tx, self.forum)
         posts.update(
             self.tx,
@@ -42,8 +44,8 @@ class Board:
             parent_id=stands.parent_id,
             parent_ref_id=stands.parent_ref_id,
         )
-        place.claim(self.tx, self.forum, stands, post_id, own)
-        place.published(self.tx, stands.thread_id, post_id, seq, subject, 1)
+        place.claim(self.rows, stands, post_id, own)
+        self.rows.count(stands.thread_id, post_id, seq, subject, 1)
         self.names[post_id] = name
         return post_id
 
@@ -149,7 +151,7 @@ def test_an_answer_that_was_faster_than_our_own_note_of_the_name_is_adopted(boar
     board.post("b", "event")
     assert board.families() == {frozenset("a"), frozenset("b")}
     thread = board.tx.scalar(sa.select(posts_table.c.thread_id).where(posts_table.c.id == first))
-    place.also_named(board.tx, board.forum, thread, first, [Ref(MESSAGE_ID, "<event>")])
+    place.also_named(board.rows, thread, first, [Ref(MESSAGE_ID, "<event>")])
     assert board.families() == {frozenset("ab")}
     assert board.tree()["b"] == "a"
 
@@ -190,3 +192,19 @@ def test_no_cycle_whatever_is_claimed(seed: int) -> None:
 
 def _counts() -> sa.Select[tuple[int, int]]:
     return sa.select(posts_table.c.thread_id, sa.func.count().label("n")).group_by(posts_table.c.thread_id)
+
+
+def test_who_answers_in_a_thread_that_began_anew_stays_in_it(board: Board) -> None:
+    board.post("a", subject="Tides")
+    board.post("b", "a", subject="Weeds (was: Tides)")
+    board.post("c", "a", "b", subject="Re: Weeds (was: Tides)")
+    assert board.families() == {frozenset("a"), frozenset("bc")}
+    board.post("d", "a", "b", "c", subject="Kelp (was: Weeds)")
+    assert board.families() == {frozenset("a"), frozenset("bc"), frozenset("d")}
+
+
+def test_a_thread_whose_beginning_comes_late_begins_with_it(board: Board) -> None:
+    board.post("b", "a", subject="Re: Tides")
+    first = board.post("a", subject="Tides")
+    thread = board.tx.execute(sa.select(threads).where(threads.c.merged_into.is_(None))).one()
+    assert (thread.root_post_id, thread.subject, thread.posts) == (first, "Tides", 2)

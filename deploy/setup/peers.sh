@@ -8,6 +8,11 @@ missing_packages() {
     [ -x /usr/sbin/postfix ] || echo postfix
     [ -e /usr/lib/postfix/postfix-lmdb.so ] || echo postfix-lmdb
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql
+    [ -x /usr/lib/dovecot/imap ] || echo dovecot-imapd
+    [ -x /usr/lib/dovecot/lmtp ] || echo dovecot-lmtpd
+    [ -x /usr/bin/mutt ] || echo mutt
+    [ -x /usr/bin/swaks ] || echo swaks
+    [ -x /usr/bin/tmux ] || echo tmux
     [ -x /usr/bin/chromium ] || echo chromium
     [ -d /usr/share/fonts/truetype/dejavu ] || echo fonts-dejavu-core
 }

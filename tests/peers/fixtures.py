@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import AsyncIterator, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ import pytest_asyncio
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.peers import chromium as chromium_peer
+from tests.peers import dovecot as dovecot_peer
 from tests.peers import postfix as postfix_peer
 from tests.peers import postgres as postgres_peer
 from tests.peers import run
 from tests.peers import synapse as synapse_peer
 from tests.peers.chromium import Chromium
+from tests.peers.dovecot import Dovecot
 from tests.peers.postfix import Postfix
 from tests.peers.postgres import Postgres
 from tests.peers.synapse import Synapse
@@ -89,6 +92,26 @@ def postfix() -> Postfix:
     require("Postfix", postfix_peer.missing())
     found = run.shared("postfix", postfix_peer.start)
     return Postfix(Path(found["place"]), found["port"], found["far_port"])
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Dovecot:
+    """The Dovecot of this run: hand a member domain over to it with `postfix.hand_over`."""
+    require("Dovecot", dovecot_peer.missing())
+    return Dovecot(**run.shared("dovecot", dovecot_peer.start))
+
+
+@pytest.fixture
+def program() -> Callable[[str], str]:
+    """Where a program lies that a test needs, by its name: mutt, swaks, tmux."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        require(name, None if path else "not installed")
+        assert path is not None
+        return path
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,10 @@ class Postfix:
         """The mailbox of any address of a member domain, or of members.test (which all tests of a run share)."""
         return Mailbox(self.place / "mail" / address.rpartition("@")[2].casefold(), address)
 
+    def hand_over(self, domain: str, lmtp_port: int) -> None:
+        """Mail for a member domain goes to an LMTP server on that port of 127.0.0.1 instead of a Maildir here."""
+        self._map("junto_transport", domain, f"lmtp:inet:127.0.0.1:{lmtp_port}")
+
     def bounce(self, address: str, answer: str = "550 5.1.1 this mailbox is gone") -> None:
         """Mail for the address is taken and then refused further on: a DSN goes to its envelope sender."""
         self._map("far", address, answer)

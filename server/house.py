@@ -20,7 +20,7 @@ from server.delivery import outbox
 from server.desk import Desk, accept, book, change, forums, letters, members, place, tidy
 from server.desk.prepare import Prepared, Written, prepare
 from server.errors import JuntoError, Rejected, StoreUnavailable
-from server.people import identity, membership
+from server.people import identity, subscriptions
 from server.store.db import Store
 from server.store.rows import BridgeRows
 
@@ -139,7 +139,7 @@ class BridgeHouse:
 
     async def forum_of(self, address: str) -> Forum | None:
         def work(tx: Connection) -> Forum | None:
-            forum_id = membership.room_forum(tx, self._name, address)
+            forum_id = subscriptions.room_forum(tx, self._name, address)
             return forums.view(forums.by_id(tx, forum_id), self.base_url) if forum_id is not None else None
 
         return await self._home.store.read(work)
@@ -149,9 +149,11 @@ class BridgeHouse:
             now = self._home.now()
             row = forums.get(tx, forum)
             forums.lock(tx, row.id)
-            if membership.room_forum(tx, self._name, address) == row.id:
+            if subscriptions.room_forum(tx, self._name, address) == row.id:
                 return
-            subscription = membership.attach_room(tx, row.id, identity.ensure_room(tx, self._name, address, now), now)
+            subscription = subscriptions.attach_room(
+                tx, row.id, identity.ensure_room(tx, self._name, address, now), now
+            )
             book.missed(tx, self._home.desk, row, subscription, now)
 
         await self._home.store.write(work)

@@ -14,7 +14,7 @@ from server.desk import forums
 from server.errors import CommandError
 from server.i18n import _
 from server.moderation import audit
-from server.people import identity, membership, options
+from server.people import identity, membership, options, subscriptions
 
 app = typer.Typer(help="Members of forums.", no_args_is_help=True, rich_markup_mode=None)
 Address = Annotated[str, typer.Argument(help="A mail address, or a Matrix id such as @ana:example.org.")]
@@ -89,12 +89,12 @@ def set_(
         def work(tx: Connection) -> None:
             row, known = member_at(tx, forum, at)
             if wanted.subscription:
-                mailbox = membership.at(tx, row.id, known.address_id)
+                mailbox = subscriptions.at(tx, row.id, known.address_id)
                 if mailbox is None:
                     raise CommandError(
                         _("Nothing of {forum} is sent to {address}.").format(forum=forum, address=address)
                     )
-                membership.set_subscription(tx, mailbox.id, wanted.subscription)
+                subscriptions.change(tx, mailbox.id, wanted.subscription)
             if wanted.membership:
                 membership.set_member(tx, row.id, known.person_id, wanted.membership)
             if wanted.name is not None:

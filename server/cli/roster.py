@@ -17,7 +17,7 @@ from server.desk import forums
 from server.errors import CommandError, Rejected
 from server.i18n import _
 from server.moderation import audit
-from server.people import identity, invitations, membership, options
+from server.people import identity, invitations, membership, options, subscriptions
 
 if TYPE_CHECKING:
     from server.house import Household
@@ -131,14 +131,14 @@ def join(tx: Connection, forum_id: int, line: Line, now: int, chosen: Mapping[st
     mailbox = known.address_id if line.at.mailbox else None
     subscription = membership.join(tx, forum_id, known.person_id, mailbox, now, mode=line.mode, role=line.role)
     if subscription is not None and chosen:
-        membership.set_subscription(tx, subscription, chosen)
+        subscriptions.change(tx, subscription, chosen)
     forums.changed(tx, forum_id, "member", known.person_id, now)
     return known.person_id
 
 
 def listing(tx: Connection, forum_id: int) -> list[dict[str, Any]]:
     """Everybody who is or was a member, each with all addresses and what is sent there. For operators only."""
-    sent = {row.address_id: row for row in membership.subscribers(tx, forum_id)}
+    sent = {row.address_id: row for row in subscriptions.of_forum(tx, forum_id)}
     people = membership.members(tx, forum_id)
     addresses: dict[int, list[dict[str, Any]]] = {}
     for row in identity.addresses_of(tx, [person.person_id for person in people]):

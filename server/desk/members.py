@@ -18,7 +18,7 @@ from server.desk import Desk, author, change, forums, policy, posts
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import audit, queue
-from server.people import handles, identity, membership
+from server.people import handles, identity, membership, subscriptions
 
 
 def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
@@ -50,7 +50,7 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
         thing = handles.printed_on(tx, desk.secret, "leave", inbound.token)
         if thing is None:
             raise Rejected("5.7.1", _("This link to leave is not valid (any more)."))
-        subscription = membership.subscription(tx, thing)
+        subscription = subscriptions.by_id(tx, thing)
         membership.end_subscription(tx, subscription.id)
         forums.changed(tx, subscription.forum_id, "member", subscription.person_id or 0, now)
         return Accepted(reply=_("Done: nothing more is sent to this address."))
@@ -129,7 +129,7 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:
     """Record against the subscription that a mail to it did not arrive."""
     subscription = _of_bounce_token(tx, desk, inbound.token)
-    membership.bounced(tx, subscription, inbound.permanent, inbound.status, inbound.diagnostic, desk.now())
+    subscriptions.bounced(tx, subscription, inbound.permanent, inbound.status, inbound.diagnostic, desk.now())
     return Accepted()
 
 

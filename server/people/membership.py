@@ -1,7 +1,6 @@
-"""Who belongs to a forum, and what is sent where. The only writer of `memberships`, `subscriptions`, `bounces`.
+"""Who belongs to a forum, and with which role and rights. The only writer of `memberships`.
 
-A membership is a person in a forum (role, state, may they post); a subscription is a target of posts and nothing else, a person's
-mailbox or a room. Who changes these for somebody also calls `desk.forums.changed`.
+What is sent where is `people.subscriptions`. Who changes these for somebody also calls `desk.forums.changed`.
 """
 
 from __future__ import annotations
@@ -9,30 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select, update
 
 from server.errors import NotFound, Rejected
 from server.i18n import _
-from server.store.schema import addresses, bounces, memberships, people, subscriptions
+from server.people import subscriptions
+from server.store.schema import addresses, memberships, people
+from server.store.schema import subscriptions as subscribed
 from server.store.upsert import insert_new
 
 ROLES = ("member", "moderator", "owner")  # each may what the ones before it may
 MODERATORS = ("moderator", "owner")
-DIAGNOSTIC_CHARS = 2_000
 
 _OF = select(memberships).where(
     memberships.c.person_id == bindparam("person"), memberships.c.forum_id == bindparam("forum")
-)
-_SUBSCRIPTION = select(subscriptions, addresses.c.channel, addresses.c.address).join_from(subscriptions, addresses)
-_ROOM = (
-    select(subscriptions.c.forum_id)
-    .join_from(subscriptions, addresses)
-    .where(
-        addresses.c.channel == bindparam("by"),
-        addresses.c.address == bindparam("at"),
-        addresses.c.person_id.is_(None),
-        subscriptions.c.state == "active",
-    )
 )
 
 
@@ -63,7 +52,7 @@ def join(
     row = {"person_id": person_id, "forum_id": forum_id, "role": role, "joined_at": now}
     if not insert_new(tx, memberships, row, ["person_id", "forum_id"]):
         _revive(tx, forum_id, person_id, role, now)
-    return _subscribe(tx, forum_id, address_id, person_id, now, mode) if address_id is not None else None
+    return subscriptions.subscribe(tx, forum_id, address_id, person_id, now, mode) if address_id is not None else None
 
 
 def _revive(tx: Connection, forum_id: int, person_id: int, role: str, now: int) -> None:
@@ -78,17 +67,6 @@ def _revive(tx: Connection, forum_id: int, person_id: int, role: str, now: int) 
     tx.execute(update(memberships).where(memberships.c.id == member.id).values(**values))
 
 
-def _subscribe(
-    tx: Connection, forum_id: int, address_id: int, person_id: int | None, now: int, mode: str = "each"
-) -> int:
-    mine = (subscriptions.c.forum_id == forum_id) & (subscriptions.c.address_id == address_id)
-    row = {"forum_id": forum_id, "address_id": address_id, "person_id": person_id, "mode": mode, "created_at": now}
-    if not insert_new(tx, subscriptions, row, ["forum_id", "address_id"]):
-        over = mine & (subscriptions.c.state != "active")
-        tx.execute(update(subscriptions).where(over).values(state="active", mode=mode, person_id=person_id))
-    return int(tx.execute(select(subscriptions.c.id).where(mine)).scalar_one())
-
-
 def invited(tx: Connection, forum_id: int, person_id: int, role: str, now: int) -> None:
     """Note that the person was asked to join, with the role that they will have; nothing is sent to them as a member yet."""
     row = {"person_id": person_id, "forum_id": forum_id, "role": role, "state": "pending", "joined_at": now}
@@ -101,56 +79,15 @@ def leave(tx: Connection, forum_id: int, person_id: int) -> None:
     """The person is no member any more and nothing is sent to any of their addresses. Who is banned stays so."""
     mine = _who(person_id, forum_id)
     tx.execute(update(memberships).where(mine, memberships.c.state != "banned").values(state="left"))
-    theirs = (subscriptions.c.person_id == person_id) & (subscriptions.c.forum_id == forum_id)
-    tx.execute(update(subscriptions).where(theirs).values(state="ended"))
+    subscriptions.end_all(tx, forum_id, person_id)
 
 
 def end_subscription(tx: Connection, subscription_id: int) -> None:
     """Nothing more is sent to that address; where it was the person's last one, they leave. Raises NotFound."""
-    row = subscription(tx, subscription_id)
-    tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(state="ended"))
-    if row.person_id is None:
-        return
-    others = select(subscriptions.c.id).where(
-        subscriptions.c.person_id == row.person_id,
-        subscriptions.c.forum_id == row.forum_id,
-        subscriptions.c.state != "ended",
-    )
-    if tx.execute(others.limit(1)).first() is None:
+    row = subscriptions.by_id(tx, subscription_id)
+    subscriptions.end(tx, subscription_id)
+    if row.person_id is not None and not subscriptions.has_any(tx, row.forum_id, row.person_id):
         leave(tx, row.forum_id, row.person_id)
-
-
-def subscription(tx: Connection, subscription_id: int) -> Row[Any]:
-    """The subscription with its channel and address. Raises NotFound."""
-    row = tx.execute(_SUBSCRIPTION.where(subscriptions.c.id == subscription_id)).first()
-    if row is None:
-        raise NotFound(_("There is no such subscription."))
-    return row
-
-
-def at(tx: Connection, forum_id: int, address_id: int) -> Row[Any] | None:
-    """The subscription of that address in the forum, whatever its state."""
-    mine = (subscriptions.c.forum_id == forum_id) & (subscriptions.c.address_id == address_id)
-    return tx.execute(_SUBSCRIPTION.where(mine)).first()
-
-
-def attach_room(tx: Connection, forum_id: int, address_id: int, now: int) -> int:
-    """The room gets the forum's posts from now on; the subscription's id. Raises Rejected if it is another forum's room."""
-    row = tx.execute(select(addresses.c.channel, addresses.c.address).where(addresses.c.id == address_id)).one()
-    if room_forum(tx, row.channel, row.address) not in (None, forum_id):
-        raise Rejected("5.7.1", _("This room belongs to another forum already."))
-    return _subscribe(tx, forum_id, address_id, None, now)
-
-
-def room_forum(tx: Connection, channel: str, address: str) -> int | None:
-    """The id of the forum whose posts go to the room."""
-    return tx.execute(_ROOM, {"by": channel, "at": address}).scalar()
-
-
-def bounced(tx: Connection, subscription_id: int, permanent: bool, status: str, diagnostic: str, now: int) -> None:
-    """Record that something sent to the subscription did not arrive."""
-    row = {"subscription_id": subscription_id, "at": now, "permanent": permanent, "status": status}
-    tx.execute(insert(bounces), row | {"diagnostic": diagnostic[:DIAGNOSTIC_CHARS]})
 
 
 def members(tx: Connection, forum_id: int) -> list[Row[Any]]:
@@ -160,17 +97,12 @@ def members(tx: Connection, forum_id: int) -> list[Row[Any]]:
     return list(tx.execute(query.where(mine).order_by(people.c.name, people.c.id)))
 
 
-def subscribers(tx: Connection, forum_id: int) -> list[Row[Any]]:
-    """Every subscription of the forum with channel and address, rooms too. For operators only: addresses are private."""
-    return list(tx.execute(_SUBSCRIPTION.where(subscriptions.c.forum_id == forum_id).order_by(subscriptions.c.id)))
-
-
 def owners(tx: Connection, forum_id: int) -> list[Row[Any]]:
     """Where the forum's owners and moderators are reached: person_id, role, address_id, channel, address.
 
     One address for each person and channel: where they get the forum's posts, else their oldest.
     """
-    here = (subscriptions.c.address_id == addresses.c.id) & (subscriptions.c.forum_id == forum_id)
+    here = (subscribed.c.address_id == addresses.c.id) & (subscribed.c.forum_id == forum_id)
     query: Select[Any] = (
         select(
             memberships.c.person_id,
@@ -180,9 +112,9 @@ def owners(tx: Connection, forum_id: int) -> list[Row[Any]]:
             addresses.c.address,
         )
         .join_from(memberships, addresses, addresses.c.person_id == memberships.c.person_id)
-        .outerjoin(subscriptions, here & (subscriptions.c.state == "active"))
+        .outerjoin(subscribed, here & (subscribed.c.state == "active"))
         .where(memberships.c.forum_id == forum_id, memberships.c.state == "active", memberships.c.role.in_(MODERATORS))
-        .order_by(memberships.c.person_id, subscriptions.c.id.is_(None), addresses.c.id)
+        .order_by(memberships.c.person_id, subscribed.c.id.is_(None), addresses.c.id)
     )
     first: dict[tuple[int, str], Row[Any]] = {}
     for row in tx.execute(query):
@@ -195,13 +127,7 @@ def set_member(tx: Connection, forum_id: int, person_id: int, values: Mapping[st
     if not tx.execute(update(memberships).where(_who(person_id, forum_id)).values(**values)).rowcount:
         raise NotFound(_("This person is no member of the forum."))
     if values.get("state") == "banned":
-        theirs = (subscriptions.c.person_id == person_id) & (subscriptions.c.forum_id == forum_id)
-        tx.execute(update(subscriptions).where(theirs).values(state="ended"))
-
-
-def set_subscription(tx: Connection, subscription_id: int, values: Mapping[str, Any]) -> None:
-    """Set columns of a subscription: mode, own_posts, state."""
-    tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values))
+        subscriptions.end_all(tx, forum_id, person_id)
 
 
 def _who(person_id: int, forum_id: int) -> ColumnElement[bool]:

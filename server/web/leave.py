@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 from server.bridge import Leave
 from server.desk import forums
 from server.errors import NotFound, Rejected
-from server.people import handles, membership
+from server.people import handles, subscriptions
 from server.web.context import house, page
 
 
@@ -18,7 +18,7 @@ def _forum(tx: Connection, secret: bytes, token: str) -> Row[Any]:
     subscription = handles.printed_on(tx, secret, "leave", token)
     if subscription is None:
         raise NotFound("no such token")
-    return forums.by_id(tx, membership.subscription(tx, subscription).forum_id)
+    return forums.by_id(tx, subscriptions.by_id(tx, subscription).forum_id)
 
 
 async def show(request: web.Request) -> web.Response:

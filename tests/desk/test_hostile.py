@@ -12,7 +12,7 @@ from server.delivery import items, outbox
 from server.desk import accept, change, letters, members, tidy
 from server.desk.prepare import prepare
 from server.errors import Rejected
-from server.people import handles, identity, membership
+from server.people import handles, identity, membership, subscriptions
 from server.store.schema import attachments, bodies, forums, held, originals, people, posts, threads
 from tests.desk.conftest import POST, ROOM, Table
 from tests.desk.test_accept import booked, rows
@@ -143,7 +143,7 @@ def test_what_is_claimed_is_looked_at_once_more(table: Table) -> None:
 def test_a_room_of_a_forum_that_is_no_longer_public_hears_nothing(table: Table) -> None:
     forum = table.forum()
     table.member("ana")
-    hall = table.do(lambda tx: membership.attach_room(tx, forum, identity.ensure_room(tx, "room", "!hall", 1), 1))
+    hall = table.do(lambda tx: subscriptions.attach_room(tx, forum, identity.ensure_room(tx, "room", "!hall", 1), 1))
     assert hall
     table.do(lambda tx: tx.execute(forums.update().values(visibility="members")))
     table.post("ana")
@@ -157,7 +157,7 @@ def test_a_room_of_a_forum_that_is_no_longer_public_hears_nothing(table: Table) 
 
 def test_what_is_taken_back_after_the_claim_is_not_said(table: Table) -> None:
     forum = table.forum()
-    table.do(lambda tx: membership.attach_room(tx, forum, identity.ensure_room(tx, "room", "!hall", 1), 1))
+    table.do(lambda tx: subscriptions.attach_room(tx, forum, identity.ensure_room(tx, "room", "!hall", 1), 1))
     ana = table.member("ana")
     table.post("ana", "words")
     by = Author("web", str(ana.person_id), "Ana", Proof.SESSION)
@@ -184,7 +184,7 @@ def test_what_is_taken_back_after_the_claim_is_not_said(table: Table) -> None:
 def test_no_address_is_said_in_a_room(table: Table) -> None:
     forum = table.forum()
     table.member("ana")
-    table.do(lambda tx: membership.attach_room(tx, forum, identity.ensure_room(tx, "room", "!hall", 1), 1))
+    table.do(lambda tx: subscriptions.attach_room(tx, forum, identity.ensure_room(tx, "room", "!hall", 1), 1))
     table.post("ana", "Write to ana.smith@example.org, please.", subject="From ana.smith@example.org")
 
     def say(tx: sa.Connection) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from server.desk import forums
 from server.errors import NotFound, Rejected
-from server.people import identity, membership
+from server.people import identity, membership, subscriptions
 from server.store.schema import bounces
 from tests.people.conftest import NOW, Place
 
@@ -21,7 +21,7 @@ def test_joining_makes_a_member_who_gets_posts(place: Place) -> None:
     subscription = _join(place, place.ana, mode="daily")
     member = place.see(membership.of, place.ana.person_id, place.forum)
     assert (member.role, member.state, member.may_post) == ("member", "active", True)
-    row = place.see(membership.subscription, subscription)
+    row = place.see(subscriptions.by_id, subscription)
     assert (row.mode, row.state, row.channel, row.address) == ("daily", "active", "post", "ana@shore.example")
     assert place.see(membership.by_id, member.id) == member
 
@@ -29,7 +29,7 @@ def test_joining_makes_a_member_who_gets_posts(place: Place) -> None:
 def test_joining_twice_changes_nothing(place: Place) -> None:
     first = _join(place, place.ana, mode="daily", role="owner")
     assert _join(place, place.ana) == first
-    assert place.see(membership.subscription, first).mode == "daily"
+    assert place.see(subscriptions.by_id, first).mode == "daily"
     assert place.see(membership.of, place.ana.person_id, place.forum).role == "owner"
 
 
@@ -37,23 +37,23 @@ def test_coming_back_starts_anew(place: Place) -> None:
     first = _join(place, place.ana, mode="daily", role="moderator")
     place.do(membership.leave, place.forum, place.ana.person_id)
     assert place.see(membership.of, place.ana.person_id, place.forum).state == "left"
-    assert place.see(membership.subscription, first).state == "ended"
+    assert place.see(subscriptions.by_id, first).state == "ended"
     assert _join(place, place.ana) == first
     member = place.see(membership.of, place.ana.person_id, place.forum)
     assert (member.state, member.role) == ("active", "member")
-    assert place.see(membership.subscription, first).mode == "each"
+    assert place.see(subscriptions.by_id, first).mode == "each"
 
 
 def test_a_member_may_have_no_address_that_is_written_to(place: Place) -> None:
     assert place.do(membership.join, place.forum, place.bruno.person_id, None, NOW) is None
     assert place.see(membership.of, place.bruno.person_id, place.forum).state == "active"
-    assert place.see(membership.subscribers, place.forum) == []
+    assert place.see(subscriptions.of_forum, place.forum) == []
 
 
 def test_who_is_banned_stays_out(place: Place) -> None:
     subscription = _join(place, place.ana)
     place.do(membership.set_member, place.forum, place.ana.person_id, {"state": "banned"})
-    assert place.see(membership.subscription, subscription).state == "ended"
+    assert place.see(subscriptions.by_id, subscription).state == "ended"
     with pytest.raises(Rejected):
         _join(place, place.ana)
     place.do(membership.leave, place.forum, place.ana.person_id)
@@ -87,16 +87,16 @@ def test_ending_the_last_mailbox_is_leaving(place: Place) -> None:
 
 def test_a_room_belongs_to_one_forum(place: Place) -> None:
     room = place.do(identity.ensure_room, "chat", "!pools:x.example", NOW)
-    subscription = place.do(membership.attach_room, place.forum, room, NOW)
-    assert place.do(membership.attach_room, place.forum, room, NOW) == subscription
-    assert place.see(membership.room_forum, "chat", "!pools:x.example") == place.forum
-    assert place.see(membership.room_forum, "chat", "!other:x.example") is None
+    subscription = place.do(subscriptions.attach_room, place.forum, room, NOW)
+    assert place.do(subscriptions.attach_room, place.forum, room, NOW) == subscription
+    assert place.see(subscriptions.room_forum, "chat", "!pools:x.example") == place.forum
+    assert place.see(subscriptions.room_forum, "chat", "!other:x.example") is None
     other = place.do(forums.create_forum, "kelp", "shore", title="Kelp", mail_domain="d", now=NOW)
     with pytest.raises(Rejected):
-        place.do(membership.attach_room, other, room, NOW)
+        place.do(subscriptions.attach_room, other, room, NOW)
     place.do(membership.end_subscription, subscription)
-    assert place.see(membership.room_forum, "chat", "!pools:x.example") is None
-    place.do(membership.attach_room, other, room, NOW)
+    assert place.see(subscriptions.room_forum, "chat", "!pools:x.example") is None
+    place.do(subscriptions.attach_room, other, room, NOW)
 
 
 def test_owners_are_reached_where_they_read(place: Place) -> None:
@@ -118,7 +118,7 @@ def test_the_list_of_members_shows_no_address(place: Place) -> None:
 
 def test_a_bounce_is_kept_with_its_reason(place: Place) -> None:
     subscription = _join(place, place.ana)
-    place.do(membership.bounced, subscription, True, "5.1.1", "x" * 5_000, NOW)
+    place.do(subscriptions.bounced, subscription, True, "5.1.1", "x" * 5_000, NOW)
     row = place.see(lambda tx: tx.execute(sa.select(bounces)).one())
     assert (row.subscription_id, row.permanent, row.status, len(row.diagnostic), row.at) == (
         subscription,

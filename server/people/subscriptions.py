@@ -1,0 +1,103 @@
+"""What is sent where: targets of posts, a person's mailbox or a room each. The only writer of `subscriptions` and `bounces`.
+
+Who may read and write is `people.membership`. Who changes these for somebody also calls `desk.forums.changed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from server.errors import NotFound, Rejected
+from server.i18n import _
+from server.store.schema import addresses, bounces, subscriptions
+from server.store.upsert import insert_new
+
+DIAGNOSTIC_CHARS = 2_000
+
+_WITH_ADDRESS = select(subscriptions, addresses.c.channel, addresses.c.address).join_from(subscriptions, addresses)
+_ROOM = (
+    select(subscriptions.c.forum_id)
+    .join_from(subscriptions, addresses)
+    .where(
+        addresses.c.channel == bindparam("by"),
+        addresses.c.address == bindparam("at"),
+        addresses.c.person_id.is_(None),
+        subscriptions.c.state == "active",
+    )
+)
+
+
+def subscribe(
+    tx: Connection, forum_id: int, address_id: int, person_id: int | None, now: int, mode: str = "each"
+) -> int:
+    """The address gets the forum's posts from now on; the subscription's id. One that is active keeps its mode."""
+    mine = (subscriptions.c.forum_id == forum_id) & (subscriptions.c.address_id == address_id)
+    row = {"forum_id": forum_id, "address_id": address_id, "person_id": person_id, "mode": mode, "created_at": now}
+    if not insert_new(tx, subscriptions, row, ["forum_id", "address_id"]):
+        over = mine & (subscriptions.c.state != "active")
+        tx.execute(update(subscriptions).where(over).values(state="active", mode=mode, person_id=person_id))
+    return int(tx.execute(select(subscriptions.c.id).where(mine)).scalar_one())
+
+
+def end(tx: Connection, subscription_id: int) -> None:
+    """Nothing more is sent to that address. A person's may be their last: `membership.end_subscription` looks."""
+    tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(state="ended"))
+
+
+def end_all(tx: Connection, forum_id: int, person_id: int) -> None:
+    """Nothing more of the forum is sent to any of the person's addresses."""
+    theirs = (subscriptions.c.person_id == person_id) & (subscriptions.c.forum_id == forum_id)
+    tx.execute(update(subscriptions).where(theirs).values(state="ended"))
+
+
+def has_any(tx: Connection, forum_id: int, person_id: int) -> bool:
+    """Whether the person has a subscription to the forum that is not ended."""
+    theirs = (subscriptions.c.person_id == person_id) & (subscriptions.c.forum_id == forum_id)
+    query = select(subscriptions.c.id).where(theirs, subscriptions.c.state != "ended")
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def by_id(tx: Connection, subscription_id: int) -> Row[Any]:
+    """The subscription with its channel and address. Raises NotFound."""
+    row = tx.execute(_WITH_ADDRESS.where(subscriptions.c.id == subscription_id)).first()
+    if row is None:
+        raise NotFound(_("There is no such subscription."))
+    return row
+
+
+def at(tx: Connection, forum_id: int, address_id: int) -> Row[Any] | None:
+    """The subscription of that address in the forum, whatever its state."""
+    mine = (subscriptions.c.forum_id == forum_id) & (subscriptions.c.address_id == address_id)
+    return tx.execute(_WITH_ADDRESS.where(mine)).first()
+
+
+def of_forum(tx: Connection, forum_id: int) -> list[Row[Any]]:
+    """Every subscription of the forum with channel and address, rooms too. For operators only: addresses are private."""
+    return list(tx.execute(_WITH_ADDRESS.where(subscriptions.c.forum_id == forum_id).order_by(subscriptions.c.id)))
+
+
+def change(tx: Connection, subscription_id: int, values: Mapping[str, Any]) -> None:
+    """Set columns of a subscription (`people.options` reads them from text)."""
+    tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values))
+
+
+def attach_room(tx: Connection, forum_id: int, address_id: int, now: int) -> int:
+    """The room gets the forum's posts from now on; the subscription's id. Raises Rejected if it is another forum's room."""
+    row = tx.execute(select(addresses.c.channel, addresses.c.address).where(addresses.c.id == address_id)).one()
+    if room_forum(tx, row.channel, row.address) not in (None, forum_id):
+        raise Rejected("5.7.1", _("This room belongs to another forum already."))
+    return subscribe(tx, forum_id, address_id, None, now)
+
+
+def room_forum(tx: Connection, channel: str, address: str) -> int | None:
+    """The id of the forum whose posts go to the room."""
+    return tx.execute(_ROOM, {"by": channel, "at": address}).scalar()
+
+
+def bounced(tx: Connection, subscription_id: int, permanent: bool, status: str, diagnostic: str, now: int) -> None:
+    """Record that something sent to the subscription did not arrive."""
+    row = {"subscription_id": subscription_id, "at": now, "permanent": permanent, "status": status}
+    tx.execute(insert(bounces), row | {"diagnostic": diagnostic[:DIAGNOSTIC_CHARS]})

@@ -68,7 +68,9 @@ _SENT_WITH = re.compile(
     rf"(?=[^\n]{{0,60}}?(?<!\w)(?:{_DEVICE}))[^\n]{{0,110}}\Z|從我的 ?\w{{2,12}} ?傳送\Z|从我的 ?\w{{2,12}} ?发送\Z",
     re.IGNORECASE,
 )
-_RULE = re.compile(r"\s*([-*#~=_+])\1{1,200}\s*\Z")
+_RULE = re.compile(r"\s*(?:([-*#~=_+])\1{1,200}|\u1427)\s*\Z")  # the last is what an extension of Gmail leaves
+_ELISIONS = frozenset(("", ".", "..", "...", "…", "snip", "snipped", "cut", "elided", "trimmed", "skip"))
+_DIFFSTAT = re.compile(r" ?\d{1,6} files? changed, ")
 
 
 def introduces(text: str) -> bool:
@@ -140,6 +142,22 @@ def sent_with(line: str) -> bool:
     """Whether the line is the advertisement of a device or a program ("Sent from my iPhone")."""
     line = line.strip()
     return len(line) <= 140 and bool(_SENT_WITH.match(line))
+
+
+def elision(line: str) -> bool:
+    """Whether the line stands for what was left out of a quote: "[...]", "<snip>"."""
+    line = line.strip()
+    return (
+        2 <= len(line) <= 20
+        and line[0] in "[<({"
+        and line[1:-1].strip(" -").lower() in _ELISIONS
+        and line[-1] in "]>)}"
+    )
+
+
+def patch(line: str) -> bool:
+    """Whether the line belongs to a patch and to nothing else."""
+    return line.startswith(("diff --git ", "@@ -", "+++ ")) or bool(_DIFFSTAT.match(line[:40]))
 
 
 def rule(line: str) -> bool:

@@ -29,11 +29,13 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class Line:
-    """A line without its quote marks, and how many it had. `credit`: it says who wrote the quote that it opens."""
+    """A line without its quote marks, and how many it had. `credit`: it says who wrote the quote that it opens. `marks`: what was
+    taken off its front."""
 
     depth: int
     text: str
     credit: bool = False
+    marks: str = ""
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ def fresh(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def join(pieces: Sequence[Piece]) -> str:
-    """The pieces as text again, with one sort of quote marks."""
+    """The pieces as text again; lines that were found to be quotes have marks now."""
     lines = [_marked(line) for piece in pieces for line in piece.lines]
     while lines and not lines[0].strip():
         lines.pop(0)
@@ -107,12 +109,16 @@ def join(pieces: Sequence[Piece]) -> str:
 
 
 def _marked(line: Line) -> str:
+    if line.depth and line.depth == line.marks.count(">"):
+        return (line.marks + line.text).rstrip()
     return (">" * line.depth + " " + line.text).rstrip() if line.depth else line.text
 
 
 def _context(piece: Piece) -> Piece:
     """As much of a quote as the answer below it needs: the thread tells who wrote it, and its last lines are near enough."""
     lines = [line for line in piece.lines if not (line.credit and line.depth == 1)]
+    while lines and not lines[0].marks and not lines[0].text.strip():  # stood below the credit
+        lines.pop(0)
     if len(lines) > LONG_QUOTE_LINES:
         lines = [Line(1, "[…]"), *lines[-CONTEXT_LINES:]]
     return Piece(Kind.QUOTE, lines)
@@ -123,11 +129,12 @@ def _read(text: str) -> list[Line]:
     fenced = False
     for source in text.split("\n"):
         depth, rest = _marks(source)
+        marks = source[: len(source) - len(rest)]
         if source.startswith("```"):
             fenced = not fenced
         if depth and lines and _torn(lines, rest):
-            depth, rest = lines[-1].depth, source
-        lines.append(Line(0, source) if fenced else Line(depth, rest))
+            depth, rest, marks = lines[-1].depth, source, ""
+        lines.append(Line(0, source) if fenced else Line(depth, rest, marks=marks))
     if not any(line.depth in (1, 2) for line in lines):  # an interpreter's ">>> " is no quote
         lines = [Line(0, ">>> " + line.text) if line.depth == 3 else line for line in lines]
     return lines
@@ -216,6 +223,11 @@ def _find_unmarked(lines: list[Line]) -> None:
         if line.depth or not line.text.strip():
             continue
         start = _announcement(lines, place)
+        if start is not None and _elided(lines, place):
+            first = next(above for above in range(start, place + 1) if lines[above].text.strip())
+            for above in lines[first : place + 1]:
+                above.depth, above.credit = 1, True
+            continue
         if start is not None and said < start:
             for later in lines[start : place + 1]:
                 later.credit = bool(later.text.strip())
@@ -228,6 +240,19 @@ def _find_unmarked(lines: list[Line]) -> None:
             said = len(lines)
             continue
         said = min(said, place)
+
+
+def _elided(lines: list[Line], place: int) -> bool:
+    """Whether an attribution that ends with line `place` stands above a mark for what was left out, which becomes its quote.
+
+    Whoever cuts a quote answers what is left of it, so the answer is below.
+    """
+    below = next((later for later in range(place + 1, min(place + 4, len(lines))) if lines[later].text.strip()), None)
+    if below is None or lines[below].depth or not phrases.elision(lines[below].text):
+        return False
+    for line in lines[place + 1 : below + 1]:
+        line.depth = 1
+    return True
 
 
 def _announcement(lines: list[Line], place: int) -> int | None:
@@ -266,8 +291,9 @@ def _unmarked_attribution(lines: list[Line], last: int) -> int | None:
 
 def _pieces(lines: list[Line]) -> list[Piece]:
     pieces: list[Piece] = []
+    armoured = signatures.armour([line.text if not line.depth else "" for line in lines])
     for place, line in enumerate(lines):
-        kind = Kind.QUOTE if line.depth else Kind.WORDS
+        kind = Kind.QUOTE if line.depth else Kind.SIGNATURE if place in armoured else Kind.WORDS
         if not line.depth and not line.text.strip() and pieces and pieces[-1].kind is Kind.QUOTE:
             following = next((later for later in lines[place : place + 4] if later.text.strip() or later.depth), None)
             if following is not None and following.depth and not following.credit:
@@ -281,6 +307,8 @@ def _pieces(lines: list[Line]) -> list[Piece]:
             end = signatures.start([line.text for line in piece.lines])
             parts = ((Kind.WORDS, piece.lines[:end]), (Kind.SIGNATURE, piece.lines[end:]))
             signed.extend(Piece(kind, part) for kind, part in parts if part)
+        elif piece.kind is Kind.SIGNATURE:
+            signed.append(piece)
         else:
             forward = any(phrases.forwards(line.text) for line in piece.lines[:4])
             signed.append(Piece(Kind.FORWARD, piece.lines) if forward else piece)

@@ -30,13 +30,39 @@ def _mark(lines: Sequence[str]) -> int:
         line = lines[place]
         if line.startswith("```"):
             fenced = not fenced
-        if fenced or below > MOST_LINES or phrases.forwards(line):
+        if fenced or below > MOST_LINES or phrases.forwards(line) or phrases.patch(line):
             break
         if (
-            line == "-- "
-            or (line.strip() in ("--", "\u2014") and below <= LOOSE_LINES)
+            line in ("-- ", "- -- ")  # RFC 9580 section 7.2: signed text has a dash before each
+            or (below <= LOOSE_LINES and _loose(lines, place))
             or (line.startswith("_____") and phrases.rule(line) and below <= FOOTER_LINES)
         ):
             found = place
         below += bool(line.strip())
+    return found
+
+
+def _loose(lines: Sequence[str], place: int) -> bool:
+    """Whether a mark without its space stands at `place`, apart from the words above, as "--" between pieces of output does not."""
+    if lines[place].strip() not in ("--", "\u2014") or (place and lines[place - 1].strip()):
+        return False
+    return place + 1 == len(lines) or not lines[place + 1].startswith(("  ", "\t"))
+
+
+def armour(lines: Sequence[str]) -> set[int]:
+    """The lines in which an OpenPGP program wraps a signed text (RFC 9580 section 7): its first ones and the whole signature."""
+    found: set[int] = set()
+    begun: int | None = None
+    for place, line in enumerate(lines):
+        if not line.startswith("-----"):
+            continue
+        line = line.rstrip()
+        if line == "-----BEGIN PGP SIGNED MESSAGE-----":
+            found.add(place)
+            found.update(below for below in (place + 1, place + 2) if lines[below : below + 1] and ": " in lines[below])
+        elif line == "-----BEGIN PGP SIGNATURE-----":
+            begun = place
+        elif line == "-----END PGP SIGNATURE-----" and begun is not None:
+            found.update(range(begun, place + 1))
+            begun = None
     return found

@@ -63,6 +63,17 @@ def test_quotes_between_answers_stay_with_them_without_their_attribution() -> No
     assert fresh(text) == "> one?\n\nYes.\n\n> two?\n\nNo."
 
 
+def test_quotes_keep_the_marks_they_came_with() -> None:
+    text = "> > Is it?\n> It is.\n\nThank you.\n"
+    assert fresh(text) == text.strip()
+
+
+@pytest.mark.parametrize("mark", ["[...]", "[…]", "<snip>", "[snip]", "[ ... ]"])
+def test_what_stands_below_a_quote_that_was_cut_is_an_answer_to_it(mark: str) -> None:
+    text = f"Hi Ana,\n\nOn Mon, Jan 1, 2024 at 10:00 AM, Ana <ana@a.example> wrote:\n{mark}\n\nI think so.\n\n> And the pump?\n\nIt runs.\n"
+    assert fresh(text) == f"Hi Ana,\n\n> {mark}\n\nI think so.\n\n> And the pump?\n\nIt runs."
+
+
 def test_of_a_long_quote_above_an_answer_the_nearest_lines_stay() -> None:
     quoted = "".join(f"> line {n}\n" for n in range(40))
     assert fresh(f"Hello.\n\n{quoted}\nYes.") == (
@@ -130,6 +141,27 @@ def test_prose_that_only_looks_like_an_announcement_is_kept() -> None:
 def test_a_signature_is_folded_and_also_where_a_quote_follows(signature: str) -> None:
     assert fresh(f"It works.\n\n{signature}") == "It works."
     assert fresh(f"It works.\n\n{signature}\n\nOn 1/1/24, Ana wrote:\n> Does it?") == "It works."
+
+
+def test_a_signed_text_is_shown_without_its_armour() -> None:
+    text = (
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nIt works.\n\n- -- \nBen\n"
+        "-----BEGIN PGP SIGNATURE-----\n\niQEzBAEBCgAdFiEE\n=abcd\n-----END PGP SIGNATURE-----\n"
+    )
+    assert fresh(text) == "It works."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Found in:\n\na.c:1: read()\n--\nb.c:2: read()",  # as grep separates
+        "It warns:\n\n--\n   In file included from a.c:1:\n   b.h:2: unused",
+        "This mends it.\n\n-- \nBen\n\ndiff --git a/pump.c b/pump.c\n--- a/pump.c\n+++ b/pump.c\n@@ -1 +1 @@\n-stop\n+start",
+        "A series.\n\n--\nBen (2):\n  one\n  two\n\n pump.c | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)",
+    ],
+)
+def test_output_and_patches_below_a_mark_are_no_signature(text: str) -> None:
+    assert fresh(text) == text
 
 
 def test_what_is_too_long_for_a_signature_is_not_taken_for_one() -> None:

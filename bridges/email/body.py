@@ -9,8 +9,9 @@ import html
 import mimetypes
 from dataclasses import dataclass
 
-from bridges.email import structure
+from bridges.email import fields, structure
 from bridges.email.charsets import decode
+from bridges.email.enclosed import Enclosed, lift
 from bridges.email.flowed import unflow
 from bridges.email.structure import Part
 from server import limits
@@ -52,6 +53,9 @@ def read(raw: bytes, tree: list[Part]) -> Body:
                 files.append(_file(tree, part, data))
             continue
         shown += 1
+        if kind == "text":
+            data, enclosed = lift(data)
+            files.extend(map(_enclosed, enclosed))
         piece = _text(part, data, guess=shown <= GUESSES)
         # the forms of one alternative are one piece, whichever parts they are spread over
         segment = segments.setdefault(_alternative(tree, part, index), _Segment([], []))
@@ -67,6 +71,10 @@ def read(raw: bytes, tree: list[Part]) -> Body:
 def _shown_as(tree: list[Part], part: Part, something_shown: bool) -> str | None:
     """ "text", "html", or None for a file."""
     if part.disposition == "attachment" and part.parent >= 0:
+        return None
+    if (
+        part.parent >= 0 and tree[part.parent].media_type == "multipart/encrypted"
+    ):  # RFC 3156 section 4: nothing in it is text
         return None
     if part.media_type == "text/html":
         return None if part.filename and something_shown else "html"
@@ -133,13 +141,22 @@ def _file(tree: list[Part], part: Part, data: bytes) -> Attachment:
     )
 
 
+def _enclosed(file: Enclosed) -> Attachment:
+    name = _safe(fields.plain(decode(file.name, guess=False), 255)) or "attachment.bin"
+    return Attachment(name, file.media_type or mimetypes.guess_type(name)[0] or "application/octet-stream", file.data)
+
+
 def _filename(part: Part) -> str:
-    """The last part of the path that the sender wrote, safe on any disk; else a name after the media type."""
-    name = part.filename.replace("\\", "/").rpartition("/")[2].translate(_FORBIDDEN).strip(". ")
+    name = _safe(part.filename)
     if name:
-        return name[-200:]
+        return name
     if part.media_type == "message/rfc822":
         return "message.eml"
     kind = part.media_type.partition("/")[0]
     stem = kind if kind in ("image", "audio", "video") else "attachment"
     return stem + (mimetypes.guess_extension(part.media_type) or ".bin")
+
+
+def _safe(name: str) -> str:
+    """The last part of the path that the sender wrote, safe on any disk; "" if nothing is left."""
+    return name.replace("\\", "/").rpartition("/")[2].translate(_FORBIDDEN).strip(". ")[-200:]

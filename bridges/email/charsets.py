@@ -7,11 +7,31 @@ it can be stored and sent on.
 from __future__ import annotations
 
 import codecs
+import re
 
 from charset_normalizer import from_bytes
 
 GUESS_BYTES = 4 * 1024  # more does not make the guess better
 DAMAGED = 5  # one letter in so many may be broken before a declaration is called a lie
+FEW = 8  # letters beyond ASCII of which nothing can be told
+# what people write mail in; a guesser that may choose among all codecs finds UTF-16 and EBCDIC in any rubbish
+_SINGLE = [
+    "cp1250",
+    "cp1251",
+    "cp1252",
+    "cp1253",
+    "cp1254",
+    "cp1255",
+    "cp1256",
+    "cp1257",
+    "iso8859_2",
+    "iso8859_5",
+    "koi8_r",
+    "cp866",
+]
+_DOUBLE = ["gb18030", "big5", "cp949", "cp932", "euc_jp"]
+_ALONE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
+_ASCII = bytes(range(128))
 _UNKNOWN = frozenset(
     {"", "x-unknown", "unknown", "unknown-8bit", "y", "default", "none", "binary", "8bit", "default_charset"}
 )
@@ -99,11 +119,14 @@ def _decode(data: bytes, declared: str | None, guess: bool) -> str:
     beyond = len(mended) - len(mended.encode("ascii", "ignore"))
     if mended.count("\ufffd") * DAMAGED <= beyond:
         return mended
-    best = from_bytes(data[:GUESS_BYTES]).best() if guess else None
-    text = _strictly(data, best.encoding) if best else None
-    if text is not None:
-        return text
-    return data.decode("windows-1252" if declared in (None, "ascii") else declared, "replace")
+    sample = data[:GUESS_BYTES]
+    latin = 2 * len(_ALONE.findall(sample)) > len(sample.translate(None, _ASCII))  # single letters among those of ASCII
+    if guess and not (latin and beyond < FEW):
+        best = from_bytes(sample, cp_isolation=_SINGLE if latin else _SINGLE + _DOUBLE).best()
+        text = _strictly(data, best.encoding) if best else None
+        if text is not None:
+            return text
+    return data.decode("windows-1252" if latin or declared in (None, "ascii") else declared, "replace")
 
 
 _ASCII_LIKE = (None, "ascii", "utf-8", "cp1252")

@@ -145,7 +145,14 @@ _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64) - {ord("=")})
 
 
 def base64(data: bytes) -> bytes:
-    """Decode what can be decoded: foreign characters passed over (RFC 2045 section 6.8), padding mended, pieces joined."""
+    """Decode what can be decoded: foreign characters passed over (RFC 2045 section 6.8), padding mended, pieces joined.
+
+    What follows the padding is a further piece only if there is nothing but base64 in it: a list's footer is words.
+    """
+    padding = data.find(b"=")
+    end = data.rstrip(b"=\r\n\t ")
+    if 0 <= padding < len(end) and end[padding:].translate(None, _BASE64 + b"=\r\n"):
+        data = data[: padding + 2]
     letters = data.translate(None, _NOT_BASE64)
     whole = letters.rstrip(b"=")
     pieces = [whole] if b"=" not in whole else [piece for piece in whole.split(b"=") if piece]
@@ -161,7 +168,10 @@ def base64(data: bytes) -> bytes:
 def parameters(value: bytes) -> tuple[str, dict[str, str]]:
     """The lower-case first word of a Content-Type or Content-Disposition, and its parameters decoded."""
     pieces = _split(value[: limits.HEADER_BYTES], b";", PARAMETERS + 1)
-    main = plain(decode(_uncommented(pieces[0])), 200).lower().replace(" ", "") if pieces else ""
+    opening = plain(decode(_uncommented(pieces[0]), guess=False), 200) if pieces else ""
+    main, _space, rest = opening.replace(" /", "/").replace("/ ", "/").partition(" ")
+    if "=" in rest:  # the semicolon before the first parameter was forgotten
+        pieces.insert(1, rest.encode())
     simple: dict[str, bytes] = {}
     parts: dict[str, dict[int, tuple[bytes, bool]]] = {}
     for piece in pieces[1:]:
@@ -179,8 +189,8 @@ def parameters(value: bytes) -> tuple[str, dict[str, str]]:
             parts.setdefault(base, {}).setdefault(int(number), (data, rest.endswith("*")))
         elif not number:
             parts.setdefault(base, {}).setdefault(0, (data, True))
-    read = {name: words(data) if b"=?" in data else decode(data) for name, data in simple.items()}
-    return main, read | {name: _continued(pieces_of) for name, pieces_of in parts.items()}
+    read = {name: words(data) if b"=?" in data else decode(data, guess=False) for name, data in simple.items()}
+    return main.lower(), read | {name: _continued(pieces_of) for name, pieces_of in parts.items()}
 
 
 def _continued(pieces: dict[int, tuple[bytes, bool]]) -> str:
@@ -192,7 +202,7 @@ def _continued(pieces: dict[int, tuple[bytes, bool]]) -> str:
             raw_charset, _, data = data.split(b"'", 2)
             charset = raw_charset.decode("ascii", "replace")
         out.append(unquote_to_bytes(data) if extended else data)
-    return decode(b"".join(out), charset)
+    return decode(b"".join(out), charset, guess=False)
 
 
 def _split(value: bytes, separator: bytes, limit: int) -> list[bytes]:

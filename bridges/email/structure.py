@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridges.email import fields
+from bridges.email.enclosed import uu_line
 from bridges.email.fields import Fields
 from server import limits
 from server.errors import Rejected
@@ -154,12 +155,8 @@ def _uudecode(data: bytes) -> bytes:
     for line in lines:
         if line.strip() in (b"end", b"`", b""):
             break
-        try:
-            out.append(binascii.a2b_uu(line))
-        except binascii.Error:
-            wanted = (((line[0] - 32) & 63) * 4 + 5) // 3  # some encoders write more than the line's own length says
-            try:
-                out.append(binascii.a2b_uu(line[:wanted]))
-            except binascii.Error:
-                return data
+        piece = uu_line(line)
+        if piece is None:
+            return data
+        out.append(piece)
     return b"".join(out)

@@ -52,6 +52,9 @@ def header(name: str, value: str) -> Mail:
         ("utf-7", b"+2AA-", "\ufffd"),
         ("utf-8", b"a\0b", "ab"),
         ("utf-8", b"\xef\xbb\xbfa", "a"),
+        ("windows-874", b"Sch\xf6ne Gr\xfc\xdfe", "Schöne Grüße"),  # a lie: no Thai has these letters
+        ("x-unknown", b"so many.\xc2 And more", "so many.Â And more"),  # two letters say nothing about a charset
+        ("us-ascii", "Привет всем, прилив в шесть".encode("koi8-r"), "Привет всем, прилив в шесть"),
         ("utf-8", ("Grüße und mehr davon, " * 9).encode() + b"\xff", "Grüße und mehr davon, " * 9 + "\ufffd"),
     ],
 )
@@ -103,6 +106,7 @@ def test_flowing_loses_no_letter(wire: str) -> None:
         ('attachment; filename="a\x01b<c>.txt"', "a b_c_.txt"),
         ('attachment; filename="..."', "attachment.pdf"),
         ('attachment; filename="a;b.txt"; size=3', "a;b.txt"),
+        ('attachment filename="no semicolon.txt"', "no semicolon.txt"),
         ("attachment", "attachment.pdf"),
     ],
 )
@@ -122,6 +126,7 @@ def test_filenames(value: str, filename: str) -> None:
         ("base64", b"a*G-V!s bG8=", b"hello"),
         ("base64", b"aGU=bGxv", b"hello"),
         ("base64", b"a", b""),
+        ("base64", b"aGVsbG8=\r\n____\r\nA list's footer\r\n", b"hello"),
         ("quoted-printable", b"h=65llo=\r\n!", b"hello!"),
         ("quoted-printable", b"h=ZZ", b"h=ZZ"),
         ("x-uuencode", b"begin 644 x\r\n%:&5L;&\\\r\n`\r\nend", b"hello"),
@@ -147,6 +152,19 @@ def test_a_text_too_long_to_show_is_attached_whole() -> None:
 def test_a_boundary_that_is_not_there_leaves_the_text() -> None:
     assert post("From: a@b.test\nContent-Type: multipart/mixed\n\nwords\n").text == "words\n"
     assert post("From: a@b.test\nContent-Type: multipart/mixed; boundary=q\n\nwords\n").text == "words\n"
+
+
+def test_the_semicolon_before_a_boundary_may_be_forgotten() -> None:
+    assert (
+        post('From: a@b.test\nContent-Type: multipart/mixed\n boundary="Qq"\n\n--Qq\n\nwords\n--Qq--\n').text == "words"
+    )
+
+
+def test_a_file_name_in_bytes_without_a_charset_is_read() -> None:
+    head = (
+        b"From: a@b.test\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\nContent-Type: application/pdf; "
+    )
+    assert post(head + b'name="Fr\xf6sche.pdf"\n\nx\n--b--\n').attachments[0].filename == "Frösche.pdf"
 
 
 def test_a_closing_boundary_may_be_missing() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property, partial
 from urllib.parse import quote
 
+from bridges.email import dkim_key
 from bridges.email.addresses import normal
+from bridges.email.dkim_key import Key
 from bridges.email.listener import Listener
 from bridges.email.receive import CHANNEL
 from bridges.email.send import Sender
@@ -42,10 +44,18 @@ class EmailBridge:
         self._house, self._settings = house, settings
         self._relay: Relay = relay(settings.relay)
         self._problems: dict[str, str] = {}  # of each direction, "" where it works; both have one line on /healthz
-        self._sender = Sender(settings, house, report=partial(self._report, "out"))
+        key = (lambda: self._key) if settings.dkim_selector else None
+        self._sender = Sender(settings, house, report=partial(self._report, "out"), key=key)
+
+    @cached_property
+    def _key(self) -> Key:
+        selector = self._settings.dkim_selector
+        return dkim_key.ensure(dkim_key.path(self._house.data_dir, selector), selector)
 
     async def prepare(self) -> None:
-        """Nothing has to be made for mail."""
+        """Make the key of our signature if there is none. Raises ConfigError."""
+        if self._settings.dkim_selector:
+            await asyncio.to_thread(lambda: self._key)
 
     async def run(self) -> None:
         """Take mail until cancelled. Raises ConfigError where a port cannot be had."""
@@ -77,6 +87,15 @@ class EmailBridge:
     def claims(self, address: str) -> str | None:
         """The mail address normalised, or None if it is none."""
         return normal(address)
+
+    def commands(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
+        return {"dkim": self._advise}
+
+    async def _advise(self) -> str:
+        if not self._settings.dkim_selector:
+            return _("Nothing is signed here: dkim_selector is empty under [email].")
+        await self.prepare()
+        return dkim_key.advice(self._key, self._settings.domain)
 
     def forum_defaults(self) -> Mapping[str, str]:
         return {"mail_domain": self._settings.domain}

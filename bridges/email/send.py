@@ -6,21 +6,34 @@ Holds nothing that the database does not know: what is not settled when `deliver
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
-import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 
 from bridges.email import content, steps, wire
 from bridges.email.compose import Mail, compose
-from bridges.email.headers import path
+from bridges.email.copies import Copies, Quota, SignedCopies
+from bridges.email.dkim_key import Key
+from bridges.email.dkim_sign import Signature
 from bridges.email.letters import letter, notice
 from bridges.email.settings import Settings, relay
-from bridges.email.wire import Job, Lost, Unavailable, stuff
+from bridges.email.wire import Lost, Unavailable
 from server import log
-from server.bridge import Failed, House, Later, LetterItem, Lot, NoticeItem, Outbound, Outcome, PostItem, Settle, Target
-from server.clock import HOUR, MINUTE, SECOND, now_ms
+from server.bridge import (
+    DigestItem,
+    Failed,
+    House,
+    Later,
+    LetterItem,
+    Lot,
+    NoticeItem,
+    Outbound,
+    PostItem,
+    Settle,
+    StateItem,
+)
+from server.clock import MINUTE, SECOND, now_ms
 from server.errors import Deferred, NotFound
 from server.i18n import _
 
@@ -29,7 +42,7 @@ COPIES_A_CONNECTION = 20  # fewer are not worth a connection of their own
 PERSONAL = 2  # more connections, for letters and notices: a sign-in link never waits behind a fan-out
 LOTS = 4  # in memory at once: each holds the whole message
 IDLE_SECONDS = 30.0
-LOT_SECONDS = 15 * 60.0  # below the lease of a claim (bridge.TRAITS), so that nobody else starts the same
+SIGNERS = min(os.cpu_count() or 1, 4)  # threads: signing leaves the interpreter's lock to others
 FRUITLESS = 3  # connections of a lot that ended without one answer, until the relay counts as away
 
 logger = log.get("email.send")
@@ -38,95 +51,23 @@ Link = wire.Connection | steps.StepByStep
 Report = Callable[[bool, str], None]
 
 
-class Quota:
-    """At most `count` mails in any hour of this process's life; 0 is no limit. `clock` answers seconds."""
-
-    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._count, self._clock = count, clock
-        self._taken: deque[float] = deque()
-
-    def take(self) -> bool:
-        """True if one more may go now; it is counted."""
-        if not self._count:
-            return True
-        now = self._clock()
-        while self._taken and now - self._taken[0] >= HOUR / SECOND:
-            self._taken.popleft()
-        if len(self._taken) >= self._count:
-            return False
-        self._taken.append(now)
-        return True
-
-    def wait_ms(self) -> int:
-        """Until the next one may go."""
-        return max(SECOND, int(HOUR - (self._clock() - self._taken[0]) * SECOND)) if self._taken else SECOND
-
-
-@dataclass(slots=True)
-class _Run:
-    """One lot on its way."""
-
-    mail: Mail
-    stuffed: tuple[bytes, bytes]
-    eight_bit: bool
-    left: deque[Target]
-    settle: Settle
-    quota: Quota
-    until: float
-    settled: int = 0
-    fruitless: int = 0
-    spent: bool = False
-    problem: str = ""
-    unsent: list[Job] = field(default_factory=list)
-
-    def next(self) -> Job | None:
-        """The next copy, made now; None when there is no more, or no more may go."""
-        if self.unsent:
-            return self.unsent.pop()
-        if time.monotonic() > self.until:
-            return None
-        while self.left:
-            if not self.quota.take():
-                self.spent = True
-                return None
-            target = self.left.popleft()
-            try:
-                return self._job(target)
-            except ValueError as problem:
-                self.settle(
-                    target, Failed(_("{address}: {problem}").format(address=target.address, problem=problem), "5.1.3")
-                )
-        return None
-
-    def _job(self, target: Target) -> Job:
-        lines = self.mail.lines(target)
-        return Job(
-            target=target,
-            sender=self.mail.envelope(target).encode(),
-            recipient=path(target.address),
-            stuffed=(self.stuffed[0], lines, self.stuffed[1]),
-            raw=(self.mail.head, lines, self.mail.tail),
-            eight_bit=self.eight_bit,
-        )
-
-    def answered(self, job: Job, outcome: Outcome) -> None:
-        self.settled += 1
-        self.settle(job.target, outcome)
-
-    def rest(self) -> list[Target]:
-        return [job.target for job in self.unsent] + list(self.left)
-
-
 class Sender:
     """Keeps connections to the relay between lots.
 
-    `context` replaces the system's way of checking TLS; `report` is told how the relay is, instead of the house.
+    `context` replaces the system's way of checking TLS; `report` is told how the relay is, instead of the house. `key` answers what
+    to sign with, and may take its time; None: nothing is signed here.
     """
 
     def __init__(
-        self, settings: Settings, house: House, context: ssl.SSLContext | None = None, report: Report | None = None
+        self,
+        settings: Settings,
+        house: House,
+        context: ssl.SSLContext | None = None,
+        report: Report | None = None,
+        key: Callable[[], Key] | None = None,
     ) -> None:
-        self._settings, self._house = settings, house
+        self._settings, self._house, self._key = settings, house, key
+        self._signers = ThreadPoolExecutor(SIGNERS, "dkim")
         self._relay = relay(settings.relay)
         self._report = report or house.report
         self._context = context or wire.checking(self._relay)
@@ -157,10 +98,10 @@ class Sender:
             for target in lot.targets:
                 settle(target, Failed(_("mail cannot be changed once it is sent"), "5.6.0"))
             return
-        run = await asyncio.to_thread(self._prepared, mail, lot, settle)
+        copies = await asyncio.to_thread(self._copies, mail, lot, settle)
         workers = min(CONNECTIONS, -(-len(lot.targets) // COPIES_A_CONNECTION))
-        await asyncio.gather(*(self._work(run, connections) for _ in range(workers)))
-        self._conclude(run)
+        await asyncio.gather(*(self._work(copies, connections) for _ in range(workers)))
+        self._conclude(copies, settle)
 
     async def close(self) -> None:
         """End the kept connections."""
@@ -187,66 +128,63 @@ class Sender:
         rewrite = self._settings.rewrite_from == "always"
         return await asyncio.to_thread(compose, item.post, blobs, self._house.url("/leave/"), rewrite)
 
-    def _prepared(self, mail: Mail, lot: Lot, settle: Settle) -> _Run:
-        return _Run(
-            mail=mail,
-            stuffed=(stuff(mail.head), stuff(mail.tail)),
-            eight_bit=not (mail.head.isascii() and mail.tail.isascii()),
-            left=deque(lot.targets),
-            settle=settle,
-            quota=self._quota,
-            until=time.monotonic() + LOT_SECONDS,
-        )
+    def _copies(self, mail: Mail, lot: Lot, settle: Settle) -> Copies:
+        if self._key is None:
+            return Copies(mail, lot, settle, self._quota)
+        signature = Signature(self._key(), self._domain(lot.item), mail, now_ms() // SECOND)
+        return SignedCopies(mail, lot, settle, self._quota, signature, self._signers)
+
+    def _domain(self, item: Outbound) -> str:
+        """Whose name stands for it: that of the forum, which its From has wherever it is ours."""
+        if isinstance(item, LetterItem | NoticeItem | DigestItem | StateItem):
+            return item.forum.mail_domain if item.forum is not None else self._settings.domain
+        return item.post.forum.mail_domain
 
     # On the way ---------------------------------------------------------------------------------------------------
-    async def _work(self, run: _Run, connections: asyncio.Semaphore) -> None:
+    async def _work(self, copies: Copies, connections: asyncio.Semaphore) -> None:
         """Carry copies over one connection after another until none is left or no connection can be had."""
         async with connections:
-            while (
-                (run.unsent or run.left)
-                and not run.spent
-                and run.fruitless < FRUITLESS
-                and time.monotonic() < run.until
-            ):
+            while copies.fruitless < FRUITLESS and await copies.more():
                 try:
                     link = await self._link()
                 except Unavailable as problem:
-                    run.problem = str(problem)
+                    copies.problem = str(problem)
                     return
-                await self._carry(link, run)
+                await self._carry(link, copies)
 
-    async def _carry(self, link: Link, run: _Run) -> None:
-        before = run.settled
+    async def _carry(self, link: Link, copies: Copies) -> None:
+        before = copies.settled
         try:
-            await link.send(run.next, run.answered)
+            while await copies.more():
+                await link.send(copies.next, copies.answered)
         except Lost as lost:
-            run.problem = str(lost)
+            copies.problem = str(lost)
             if lost.unsent is not None:
-                run.unsent.append(lost.unsent)
+                copies.again(lost.unsent)
             link.abort("lost")
-            run.fruitless += run.settled == before
+            copies.fruitless += copies.settled == before
         except BaseException:
             link.abort("cancelled in the middle of a message")
             raise
         else:
             self._keep(link)
-        if run.settled > before:
+        if copies.settled > before:
             self._tell(True)
 
-    def _conclude(self, run: _Run) -> None:
+    def _conclude(self, copies: Copies, settle: Settle) -> None:
         """What no connection took is tried again: soon, when the quota allows, or when the relay is back."""
-        rest = run.rest()
+        rest = copies.rest()
         if not rest:
             return
-        if run.spent:
+        if copies.spent:
             outcome = Later(_("the relay's quota for this hour is used up"), "4.7.0", after_ms=self._quota.wait_ms())
-        elif time.monotonic() >= run.until:
+        elif copies.late:
             outcome = Later(_("the relay is slow"), "4.4.1", after_ms=MINUTE)
         else:
-            outcome = Later(run.problem, "4.4.1", down=True)
-            self._tell(False, run.problem)
+            outcome = Later(copies.problem, "4.4.1", down=True)
+            self._tell(False, copies.problem)
         for target in rest:
-            run.settle(target, outcome)
+            settle(target, outcome)
 
     def _tell(self, up: bool, problem: str = "") -> None:
         """Say how the relay is, when that has changed."""

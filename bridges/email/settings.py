@@ -62,6 +62,10 @@ class Settings(Section):
     rewrite_from: Literal["auto", "always"] = Field(
         default="auto", description='or "always", for relays that refuse foreign From'
     )
+    dkim_selector: str = Field(
+        default="junto",
+        description='what goes out is signed under this name, see `junto email dkim`; "" where the relay signs',
+    )
     relay_per_hour: int = Field(default=0, ge=0, description="the relay's quota in mails; 0 is none")
     trusted_networks: tuple[str, ...] = Field(
         default=(), description="submission hosts whose mail counts as authenticated; never your own MX"
@@ -76,6 +80,14 @@ class Settings(Section):
         domain = ascii_domain(value)
         if domain is None or domain.startswith("["):
             raise ValueError("must be a mail domain, for example lists.example.org, without @")
+        return domain
+
+    @field_validator("dkim_selector")
+    @classmethod
+    def _selector(cls, value: str) -> str:
+        domain = ascii_domain(value) if value else value
+        if domain is None or domain.startswith("["):
+            raise ValueError('must be a name as in the DNS, for example junto or 2026-11, or "" to turn signing off')
         return domain
 
     @field_validator("listen", "lmtp_listen")

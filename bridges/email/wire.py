@@ -67,8 +67,8 @@ class Job:
     target: Target
     sender: bytes
     recipient: bytes
-    stuffed: tuple[bytes, bytes, bytes]
-    raw: tuple[bytes, bytes, bytes]
+    stuffed: tuple[bytes, ...]
+    raw: tuple[bytes, ...]
     eight_bit: bool = False
 
 

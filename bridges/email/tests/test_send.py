@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bridges.email import send, wire
-from bridges.email.send import Quota, Sender
+from bridges.email.copies import Quota
+from bridges.email.send import Sender
 from bridges.email.settings import Settings
 from bridges.email.tests.posts import MAIL, mailed, post, target
 from bridges.email.tests.scripted_relay import relay

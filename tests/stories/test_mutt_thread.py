@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.bridge import WEB, Author, NewPost, Proof, Ref
-from server.people import membership
+from server.people import subscriptions as targets
 from server.store.schema import addresses, deliveries, posts, refs, subscriptions
 from tests.peers.dovecot import PASSWORD, Dovecot
 from tests.peers.net import free_port
@@ -61,7 +61,7 @@ class Talk:
     def _ana_sees_her_own(self, tx: sa.Connection) -> None:
         of_ana = sa.select(subscriptions.c.id).join_from(subscriptions, addresses)
         mine = tx.execute(of_ana.where(addresses.c.address == self.ana)).scalar_one()
-        membership.set_subscription(tx, mine, {"own_posts": True})
+        targets.change(tx, mine, {"own_posts": True})
 
     async def say(self, number: int, who: str, by: str, parent: int) -> None:
         """One post; returns when Ana has it, so that the order of the mailbox is the order of the script."""

@@ -14,6 +14,7 @@ COMMIT_SECONDS = Histogram("junto_commit_seconds", "Time of a write group from b
 GROUP_SIZE = Histogram(
     "junto_commit_group_size", "Units of work committed together", buckets=(1, 2, 5, 10, 20, 50, 100)
 )
+HELD = Counter("junto_held_total", "Posts that had to wait for somebody's word, by reason", ["reason"])
 LOOP_ERRORS = Counter("junto_loop_errors_total", "Unexpected errors at a loop's edge, by part", ["part"])
 QUARANTINED = Counter("junto_quarantined_total", "Foreign events kept aside because they raised", ["channel"])
 PART_UP = Gauge("junto_part_up", "1 if a part works, 0 if it is degraded", ["part"])

@@ -9,12 +9,14 @@ from selectolax.lexbor import LexborHTMLParser
 
 from bridges.email import bounces
 from bridges.email.addresses import OPERATOR, POST, Mailbox, normal
+from bridges.email.mailboxes import mailboxes
 from bridges.email.parse import Mail
 from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Proof, Ref
 from server.errors import Rejected
 from server.i18n import _
 
 CHANNEL = "email"
+ADDRESS_FIELDS = 4  # To and Cc that are read; RFC 5322 section 3.6 allows one of each
 
 
 def inbound(mail: Mail, to: Mailbox, proof: Proof, domain: str) -> Inbound | None:
@@ -83,7 +85,14 @@ def _post(mail: Mail, forum: str, author: Author) -> NewPost:
         original=mail.raw,
         written_at=mail.written_at,
         automatic=mail.automatic,
+        addressed=_addressed(mail),
     )
+
+
+def _addressed(mail: Mail) -> tuple[str, ...]:
+    """Everybody whom To and Cc name, each once."""
+    fields = [*mail.header.values("to"), *mail.header.values("cc")]
+    return tuple(dict.fromkeys(named.address for value in fields[:ADDRESS_FIELDS] for named in mailboxes(value)))
 
 
 def _letter(mail: Mail, to: str, forum: str | None, author: Author, token: str | None = None) -> Letter:

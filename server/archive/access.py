@@ -53,7 +53,14 @@ def may(viewer: Viewer, act: Act, forum: Row[Any]) -> str | None:
     if act == "join":
         return _("You are a member already.") if role else policy.refuses_to_join(forum, state)
     facts = policy.Facts(
-        forum.title, forum.join_policy, forum.post_policy, forum.state, Proof.SESSION, role=role, state=state
+        forum.title,
+        forum.join_policy,
+        forum.post_policy,
+        forum.state,
+        Proof.SESSION,
+        strangers=forum.strangers,
+        role=role,
+        state=state,
     )
     decision = policy.decide(facts)
     return decision.reason if isinstance(decision, policy.Refuse) else None

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from server.cli import show
 from server.cli.context import ACTOR, ConfigOption, JsonOption, opened
-from server.desk import change, forums
+from server.desk import decide, forums
 from server.i18n import _
 from server.moderation import queue
 
@@ -50,7 +50,7 @@ def approve(names: Names, config: ConfigOption = None, as_json: JsonOption = Fal
     with opened(config) as home:
 
         def work(tx: Connection) -> list[dict[str, str]]:
-            return [{"name": name, "post": change.approve(tx, home.desk, name, ACTOR, home.now())} for name in names]
+            return [{"name": name, "post": decide.approve(tx, home.desk, name, ACTOR, home.now())} for name in names]
 
         done = home.store.write_now(work)
     show.answer(as_json, done, "\n".join(_("{name} is published as {post}.").format(**each) for each in done))
@@ -70,7 +70,7 @@ def reject(
 
         def work(tx: Connection) -> None:
             for name in names:
-                change.reject(tx, home.desk, name, ACTOR, reason, home.now())
+                decide.reject(tx, home.desk, name, ACTOR, reason, home.now())
 
         home.store.write_now(work)
     text = "\n".join(_("{name} is rejected.").format(name=name) for name in names)

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from server.bridge import Commands
-from server.cli import backup, community, forum, held, init, member, queue, serve, show, trace
+from server.cli import backup, ban, community, forum, held, init, member, queue, serve, show, trace
 from server.cli.context import ConfigOption, JsonOption, built
 from server.errors import CommandError
 from server.i18n import _
@@ -101,6 +101,7 @@ app.add_typer(community.app, name="community")
 app.add_typer(forum.app, name="forum")
 app.add_typer(member.app, name="member")
 app.add_typer(held.app, name="held")
+app.add_typer(ban.app, name="ban")
 app.add_typer(queue.app, name="queue")
 app.command("trace")(trace.trace)
 app.command("backup")(backup.backup)

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge, clock, tokens
+from server import bridge, clock, metrics, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
 from server.delivery import fuse, letters
-from server.desk import Desk, author, book, forums, gather, place, policy, posts
+from server.desk import Desk, author, book, forums, gather, place, policy, posts, screen
 from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.errors import Deferred, Rejected
@@ -37,12 +37,16 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
     if repeated is not None:
         return repeated
     member = membership.of(tx, known.person_id, forum.id) if known else None
-    decision = policy.decide(policy.facts(forum, inbound.author.proof, member, inbound.automatic))
+    by = inbound.author
+    decision = policy.decide(policy.facts(forum, by.proof, member, inbound.automatic, by.address))
+    decision = screen.screen(decision, _seen(tx, forum, prepared, known, member))
     if isinstance(decision, policy.Refuse):
         raise Rejected(decision.code, decision.reason)
     believed = not isinstance(decision, policy.Hold)  # a name that nobody confirmed is not yet anybody's
     who = known or author.ensure(tx, inbound.author, now, named=believed)
     if isinstance(decision, policy.Hold):
+        if decision.join:
+            _joins(tx, desk, forum, inbound.author, who)
         # What was asked before they were a member was answered then.
         asked_since = max(now - letters.ONCE_IN, member.joined_at if member else 0)
         return _hold(tx, desk, forum, prepared, who, names, decision, asked_since)
@@ -52,6 +56,34 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
         return appended
     seq = _publish(tx, desk, forum, prepared, names, _row(forum, prepared, who, names, now))
     return Accepted(f"{forum.slug}/{seq}", f"{desk.base_url}/f/{forum.slug}/{seq}")
+
+
+def _seen(
+    tx: Connection,
+    forum: Row[Any],
+    prepared: Prepared[NewPost],
+    known: identity.Known | None,
+    member: Row[Any] | None,
+) -> screen.Seen:
+    inbound = prepared.inbound
+    by = inbound.author
+    moderates = member is not None and member.state == "active" and member.role in membership.MODERATORS
+    declared = [file.media_type for file in inbound.attachments]
+    hold_first = forum.first_post == "hold"
+    return screen.Seen(
+        title=forum.title if member or forum.visibility == "public" else forum.slug,
+        banned=author.is_banned(tx, forum.id, by),
+        recipients=len(inbound.addressed),
+        max_recipients=forum.max_recipients,
+        refused_file=screen.refused_file(forum.refused_types, list(zip(declared, prepared.files, strict=True))),
+        spam=inbound.spam,
+        hold_all=forum.hold_all,
+        hold_first=hold_first,
+        first=hold_first
+        and by.address not in forum.machines.split()
+        and (known is None or not posts.has_posted(tx, forum.id, known.person_id)),
+        moderator=screen.passes(moderates, by.proof),
+    )
 
 
 def _names(
@@ -236,7 +268,9 @@ def _hold(
         decision.reason,
         [[ref.space, ref.name, ref.part] for ref in names],
         [[ref.space, ref.name, ref.part] for ref in inbound.parents],
+        queue.AUTHOR if decision.confirm else queue.MODERATORS,
     )
+    metrics.HELD.labels(decision.kind).inc()
     if asks:
         answered = next((ref.name for ref in names if ref.space == MESSAGE_ID), None)
         letters.notice(

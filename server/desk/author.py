@@ -5,6 +5,8 @@ A reply address or a token never gives identity (DESIGN section 7).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
 from server import limits
@@ -13,6 +15,7 @@ from server.content.sanitize import plain_line
 from server.desk import Desk
 from server.errors import Rejected
 from server.i18n import _
+from server.moderation import bans
 from server.people import identity
 
 
@@ -22,6 +25,14 @@ def find(tx: Connection, author: Author) -> identity.Known | None:
         return identity.find(tx, author.channel, author.address)
     row = identity.person(tx, int(author.address))
     return identity.Known(row.id, 0, row.key, row.name)
+
+
+def is_banned(tx: Connection, forum_id: int, author: Author) -> bool:
+    """Whether a ban keeps the author out of the forum; whoever is signed in, by any of their addresses."""
+    addresses: Sequence[str] = [author.address]
+    if author.channel == WEB:
+        addresses = [row.address for row in identity.addresses_of(tx, [int(author.address)])]
+    return any(bans.applies(tx, forum_id, address) is not None for address in addresses)
 
 
 def ensure(tx: Connection, author: Author, now: int, named: bool = True) -> identity.Known:

@@ -1,4 +1,4 @@
-"""How a post is changed after it was born: edits, retractions, reactions, decisions on held posts. One transaction each.
+"""How a post is changed after it was born: edits, retractions, reactions. One transaction each.
 
 Until it is due an edit just happens; afterwards it changes archive and rooms, and mail cannot be unsent (DESIGN section 6).
 """
@@ -10,15 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge, tokens
-from server.bridge import Accepted, Duplicate, Edit, Proof, Reaction, Ref, Result, Retract
-from server.delivery import letters, outbox
-from server.desk import Desk, accept, author, book, forums, gather, place, posts
+from server import bridge
+from server.bridge import Accepted, Duplicate, Edit, Proof, Reaction, Result, Retract
+from server.delivery import outbox
+from server.desk import Desk, author, book, forums, gather, place, posts
 from server.desk.names import withdrawn
 from server.desk.prepare import Prepared
-from server.errors import NotFound, Rejected
+from server.errors import Rejected
 from server.i18n import _
-from server.moderation import audit, queue
 from server.people import identity, membership
 
 
@@ -110,43 +109,3 @@ def _may_change(
         if member is not None and member.state == "active" and member.role in membership.MODERATORS:
             return
     raise Rejected("5.7.1", _("Only its author and moderators can change a post."))
-
-
-# Held posts -----------------------------------------------------------------------------------------------------------
-def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
-    """Publish the held post H-xxxx; its FORUM/N. Raises NotFound."""
-    row = queue.find(tx, name)
-    if row is None:
-        raise NotFound(_("There is no held post {name}.").format(name=name))
-    forum = forums.by_id(tx, row.forum_id)
-    forums.lock(tx, forum.id)
-    names = [Ref(*each) for each in json.loads(row.refs)]
-    if place.find(tx, forum.id, names) is not None:  # the id was taken while this one waited
-        names = [Ref(bridge.MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>")]
-    queue.release(tx, row.post_id)
-    parents = tuple(Ref(*each) for each in json.loads(row.parents))
-    seq = accept.publish_held(tx, desk, forum, row.post_id, names, parents)
-    audit.record(tx, actor, "approve", name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")
-    return f"{forum.slug}/{seq}"
-
-
-def reject(tx: Connection, desk: Desk, name: str, actor: str, reason: str, now: int) -> None:
-    """Do not publish the held post H-xxxx; its author is told why, and its words are kept by nobody. Raises NotFound."""
-    row = queue.find(tx, name)
-    if row is None:
-        raise NotFound(_("There is no held post {name}.").format(name=name))
-    post = posts.get(tx, row.post_id)
-    queue.release(tx, row.post_id)
-    posts.empty(tx, row.post_id, "rejected", now)
-    if reason and post.address_id is not None and post.channel in desk.traits:
-        facts = {"reason": reason, "subject": post.subject}
-        letters.notice(
-            tx,
-            address_id=post.address_id,
-            channel=post.channel,
-            template="post-rejected",
-            data=facts,
-            forum_id=row.forum_id,
-            now=now,
-        )
-    audit.record(tx, actor, "reject", name, now, forum_id=row.forum_id, detail=reason)

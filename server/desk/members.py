@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row
 from server import bridge
 from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Report, Result
 from server.delivery import letters
-from server.desk import Desk, author, change, forums, policy, posts
+from server.desk import Desk, author, decide, forums, policy, posts, screen
 from server.errors import Rejected
 from server.i18n import _
-from server.moderation import audit, queue
+from server.moderation import audit, bans, queue
 from server.people import handles, identity, membership, subscriptions
 
 
@@ -27,7 +27,8 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
     forum = forums.addressed(tx, inbound.forum)
     who = author.ensure(tx, inbound.author, now, named=inbound.author.proof >= Proof.SESSION)
     member = membership.of(tx, who.person_id, forum.id)
-    if why_not := policy.refuses_to_join(forum, member.state if member else None):
+    banned = author.is_banned(tx, forum.id, inbound.author)
+    if why_not := policy.refuses_to_join(forum, "banned" if banned else member.state if member else None):
         raise Rejected("5.7.1", why_not)
     if inbound.author.proof >= Proof.SESSION:
         mailbox = author.mailbox(tx, desk, who.person_id) if inbound.author.channel == bridge.WEB else None
@@ -77,6 +78,8 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
     forum = forums.addressed(tx, inbound.forum)
     if inbound.verb == "confirm" and inbound.token:
         return _confirm(tx, desk, forum, inbound.token)
+    if author.is_banned(tx, forum.id, inbound.author):
+        raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
     who = author.ensure(tx, inbound.author, desk.now(), named=False)
     answers = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
     _tell(tx, desk, forum, inbound.author.channel, who.address_id, "help", once_a_day=True, answers=answers)
@@ -109,6 +112,8 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
     now, address_id, channel = desk.now(), int(facts["address_id"]), str(facts["channel"])
     before = membership.of(tx, person_id, forum.id)
     state = before.state if before is not None else None
+    if bans.applies(tx, forum.id, identity.address(tx, address_id)) is not None:
+        state = "banned"
     asked_in = facts["template"] == "invite" and state in (None, "pending", "left")
     why_not = policy.refuses_to_join(forum, state)
     if why_not is not None and not (asked_in and forum.state == "open"):
@@ -121,9 +126,12 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
         return
     for row in queue.listing(tx, forum.id):
         waiting = posts.get(tx, row.post_id)
-        if waiting.person_id == person_id:
+        if waiting.person_id == person_id and row.awaits == queue.AUTHOR:
             identity.ensure(tx, channel, identity.address(tx, address_id), waiting.author_name, now)
-            change.approve(tx, desk, row.name, f"person:{person_id}", now)
+            if still := screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id)):
+                queue.hand_over(tx, row.post_id, still.reason)
+            else:
+                decide.approve(tx, desk, row.name, f"person:{person_id}", now)
 
 
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:

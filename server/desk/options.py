@@ -12,6 +12,8 @@ from server.i18n import _
 Value = str | int | bool
 LONGEST_SETTLE_S = 24 * 60 * 60
 SMALLEST_POST = 1024
+MOST_RECIPIENTS = 500
+WORDS, WORD_CHARS = 100, 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,18 @@ def _line(key: str, text: str) -> str:
     return plain
 
 
+def _words(key: str, text: str) -> str:
+    """Words by spaces or commas, in lower case; none: "-" or nothing."""
+    words = text.replace(",", " ").lower().split()
+    if any(len(word) > WORD_CHARS or not word.isprintable() for word in words) or len(words) > WORDS:
+        raise CommandError(
+            _("{key} is at most {most} words of at most {longest} letters, with spaces between.").format(
+                key=key, most=WORDS, longest=WORD_CHARS
+            )
+        )
+    return " ".join(words) if words != ["-"] else ""
+
+
 OPTIONS: dict[str, Option] = {
     "title": Option("title", "the name that people read", _line),
     "visibility": Option("visibility", "who may read: public or members", one_of("public", "members")),
@@ -83,5 +97,24 @@ OPTIONS: dict[str, Option] = {
     ),
     "reply_to": Option("reply_to", "where a plain reply by mail goes: list or author", one_of("list", "author")),
     "max_size": Option("max_size", "bytes that a post may have at most", _whole(SMALLEST_POST, limits.MESSAGE_BYTES)),
+    "max_recipients": Option(
+        "max_recipients", "addresses that To and Cc of a post may name; 0: any number", _whole(0, MOST_RECIPIENTS)
+    ),
+    "refused_types": Option(
+        "refused_types", "files that are refused: media types and endings, such as “image/* exe”; “-”: none", _words
+    ),
+    "strangers": Option(
+        "strangers",
+        "what becomes of a post by somebody who is no member: confirm (where anybody may join, their answer to a mail "
+        "joins and publishes; else refused), hold (a moderator decides) or refuse",
+        one_of("confirm", "hold", "refuse"),
+    ),
+    "first_post": Option(
+        "first_post", "an author's first post here: post, or hold for a moderator", one_of("post", "hold")
+    ),
+    "hold_all": Option("hold_all", "an emergency: every post waits for a moderator", yes_or_no),
+    "machines": Option(
+        "machines", "addresses of machines that may post, with proof (announcers, other lists); “-”: none", _words
+    ),
 }
 """Every option by its public name. `federate` is chosen when a forum is made and never after: rooms cannot change it."""

@@ -25,6 +25,8 @@ class Facts:
     forum_state: str
     proof: Proof
     automatic: bool = False
+    machine: bool = False  # one that the forum lists
+    strangers: str = "confirm"
     role: str | None = None
     state: str | None = None
     may_post: bool = True
@@ -39,10 +41,15 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Keep it and wait. `confirm`: the author's own word joins and publishes; else a moderator decides."""
+    """Keep it and wait. `confirm`: the author's own word joins and publishes; else a moderator decides.
+
+    `kind` is the reason in one word, for the figures; `join`: the author becomes a member all the same.
+    """
 
     reason: str
     confirm: bool = False
+    kind: str = "doubt"
+    join: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Refuse:
 Decision = Publish | Hold | Refuse
 
 
-def facts(forum: Row[Any], proof: Proof, member: Row[Any] | None, automatic: bool = False) -> Facts:
+def facts(forum: Row[Any], proof: Proof, member: Row[Any] | None, automatic: bool = False, address: str = "") -> Facts:
     """The facts, from a row of forums and one of memberships."""
     return Facts(
         title=forum.title if member or forum.visibility == "public" else forum.slug,  # a stranger learns nothing more
@@ -63,6 +70,8 @@ def facts(forum: Row[Any], proof: Proof, member: Row[Any] | None, automatic: boo
         forum_state=forum.state,
         proof=proof,
         automatic=automatic,
+        machine=bool(address) and address in forum.machines.split(),
+        strangers=forum.strangers,
         role=member.role if member else None,
         state=member.state if member else None,
         may_post=member.may_post if member else True,
@@ -87,8 +96,8 @@ def decide(facts: Facts) -> Decision:
         return Refuse(
             "5.7.1", _("{forum} is closed: it can be read, but nothing new is posted.").format(forum=facts.title)
         )
-    if facts.automatic:
-        return Refuse("5.7.1", _("{forum} takes no mail from machines (RFC 3834).").format(forum=facts.title))
+    if facts.automatic or facts.machine:
+        return _machine(facts)
     if facts.state == "banned":
         return Refuse("5.7.1", _("You may not post to {forum}. Its owners can tell you why.").format(forum=facts.title))
     if facts.state == "active":
@@ -96,15 +105,34 @@ def decide(facts: Facts) -> Decision:
     return _stranger(facts)
 
 
+def _machine(facts: Facts) -> Decision:
+    """A machine posts where it is listed and only with proof: its address is printed on everything that it sends."""
+    if not facts.machine:
+        return Refuse("5.7.1", _("{forum} takes no mail from machines (RFC 3834).").format(forum=facts.title))
+    if facts.proof < Proof.AUTHENTICATED:
+        return Refuse(
+            "5.7.1",
+            _(
+                "{forum} takes mail of this machine only where it is signed (DKIM) or comes from its own host (SPF)."
+            ).format(forum=facts.title),
+        )
+    return Publish()
+
+
 def _member(facts: Facts) -> Decision:
     if facts.post_policy == "moderators" and facts.role not in MODERATORS:
         return Refuse("5.7.1", _("Only moderators post to {forum}.").format(forum=facts.title))
     if not facts.may_post:
-        return Hold(_("posts of this member wait for a moderator"))
+        return Hold(_("posts of this member wait for a moderator"), kind="member")
     return Publish()
 
 
 def _stranger(facts: Facts) -> Decision:
+    known = facts.post_policy == "anyone" and facts.proof >= Proof.AUTHENTICATED
+    if facts.strangers == "hold" and facts.post_policy != "moderators" and not known:
+        return Hold(_("the author is not a member"), kind="stranger")
+    if facts.strangers == "refuse" and facts.join_policy == "open" and not known:
+        return Refuse("5.7.1", _("Only members post to {forum}: please join first.").format(forum=facts.title))
     if facts.join_policy != "open" or facts.post_policy == "moderators":
         return Refuse(
             "5.7.1",
@@ -115,6 +143,6 @@ def _stranger(facts: Facts) -> Decision:
         )
     if facts.proof >= Proof.SESSION:
         return Publish(join=True)
-    if facts.post_policy == "anyone" and facts.proof >= Proof.AUTHENTICATED:
+    if known:
         return Publish()
-    return Hold(_("the author is not a member yet and was asked to confirm"), confirm=True)
+    return Hold(_("the author is not a member yet and was asked to confirm"), confirm=True, kind="stranger")

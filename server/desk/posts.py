@@ -108,6 +108,12 @@ def has_files(tx: Connection, post_id: int) -> bool:
     return tx.scalar(sa.select(attachments.c.id).where(attachments.c.post_id == post_id).limit(1)) is not None
 
 
+def has_posted(tx: Connection, forum_id: int, person_id: int) -> bool:
+    """Whether a post of the person was ever published in the forum."""
+    theirs = sa.select(posts.c.id).where(posts.c.person_id == person_id, posts.c.forum_id == forum_id)
+    return tx.scalar(theirs.where(posts.c.seq.is_not(None)).limit(1)) is not None
+
+
 def get(tx: Connection, post_id: int) -> Row[Any]:
     return tx.execute(sa.select(posts).where(posts.c.id == post_id)).one()
 

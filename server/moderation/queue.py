@@ -11,12 +11,14 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, select, update
 
 from server.store.schema import forums, held, posts
 from server.store.upsert import insert_new
 
 LETTERS = 4
+MODERATORS, AUTHOR = "moderators", "author"
+"""Whose word a held post waits for; an author's is the answer to a question that they were sent."""
 
 
 def same(tx: Connection, forum_id: int, author: str, content_hash: str) -> str | None:
@@ -34,12 +36,15 @@ def hold(
     reason: str,
     refs: Sequence[Sequence[str | int]],
     parents: Sequence[Sequence[str | int]],
+    awaits: str = MODERATORS,
 ) -> str:
     """Put the post in the queue; its name. One with the same author and content that waits already keeps its place and name.
 
-    `refs` and `parents` are (space, name, part): what it is called and what it answers once it is published.
+    `refs` and `parents` are (space, name, part): what it is called and what it answers once it is published. `awaits`: whose word
+    it waits for.
     """
     row = {"post_id": post_id, "forum_id": forum_id, "author": author, "content_hash": content_hash, "reason": reason}
+    row["awaits"] = awaits
     row |= {"refs": json.dumps([list(ref) for ref in refs]), "parents": json.dumps([list(ref) for ref in parents])}
     while (name := same(tx, forum_id, author, content_hash)) is None:
         insert_new(tx, held, row | {"name": _name(tx)}, ["forum_id", "author", "content_hash"])
@@ -56,6 +61,11 @@ def _name(tx: Connection) -> str:
 def find(tx: Connection, name: str) -> Row[Any] | None:
     """The held post of that name; case is ignored."""
     return tx.execute(select(held).where(held.c.name == "H-" + name.strip()[2:].lower())).first()
+
+
+def hand_over(tx: Connection, post_id: int, reason: str) -> None:
+    """Its author said yes; now it waits for the moderators, for that reason."""
+    tx.execute(update(held).where(held.c.post_id == post_id).values(awaits=MODERATORS, reason=reason))
 
 
 def release(tx: Connection, post_id: int) -> None:

@@ -67,6 +67,12 @@ def _revive(tx: Connection, forum_id: int, person_id: int, role: str, now: int) 
     tx.execute(update(memberships).where(memberships.c.id == member.id).values(**values))
 
 
+def with_address(tx: Connection, address: str) -> list[Row[Any]]:
+    """The memberships, of whatever state, of everybody who has this address on some channel."""
+    people_there = select(addresses.c.person_id).where(addresses.c.address == address)
+    return list(tx.execute(select(memberships).where(memberships.c.person_id.in_(people_there))))
+
+
 def invited(tx: Connection, forum_id: int, person_id: int, role: str, now: int) -> None:
     """Note that the person was asked to join, with the role that they will have; nothing is sent to them as a member yet."""
     row = {"person_id": person_id, "forum_id": forum_id, "role": role, "state": "pending", "joined_at": now}

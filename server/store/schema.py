@@ -336,6 +336,7 @@ held = Table(
     Column("author", String, nullable=False),  # channel:address
     Column("content_hash", String, nullable=False),
     Column("reason", String, nullable=False),
+    _words("awaits", "moderators"),  # moderators | author: whose word
     _words("refs", "[]", Text()),  # names it claims only when published
     _words("parents", "[]", Text()),
     Column("reported_at", BigInteger),  # to the moderators

@@ -26,6 +26,7 @@ def forum(**changes: str) -> Any:
         "join_policy": "open",
         "post_policy": "members",
         "state": "open",
+        "strangers": "confirm",
     }
     return SimpleNamespace(id=7, **values | changes)
 
@@ -45,6 +46,8 @@ def forum(**changes: str) -> Any:
         (MODERATOR, "post", {"state": "closed"}, False),
         (OTHER, "post", {}, True),  # an open forum: the first post joins
         (OTHER, "post", {"join_policy": "approval"}, False),
+        (OTHER, "post", {"join_policy": "approval", "strangers": "hold"}, True),  # a moderator decides
+        (OTHER, "post", {"strangers": "refuse"}, False),
         (OTHER, "post", {"visibility": "members"}, False),
         (BANNED, "post", {"post_policy": "anyone"}, False),
         (OTHER, "join", {}, True),

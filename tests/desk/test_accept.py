@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from server.bridge import Accepted, Act, Attachment, Author, Duplicate, Held, Letter, Proof, Ref, Retract
 from server.delivery import fuse, outbox
-from server.desk import change, letters, members
+from server.desk import change, decide, letters, members
 from server.errors import Rejected
 from server.people import handles, membership
 from server.store.schema import (
@@ -97,7 +97,7 @@ def test_a_held_post_keeps_nobody_elses_mail_out(table: Table) -> None:
     table.post("eve", "forged", name="<ana-will-use-this>")
     assert table.post("ana", "the real one", name="<ana-will-use-this>").post == "pools/1"
     name = rows(table, sa.select(held.c.name))[0].name
-    assert table.do(change.approve, table.desk, name, "command", table.now) == "pools/2"
+    assert table.do(decide.approve, table.desk, name, "command", table.now) == "pools/2"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from server.bridge import Act, Attachment, Author, Duplicate, Edit, Held, Letter, NewPost, Proof, Ref, Retract, Sent
 from server.delivery import items, outbox
-from server.desk import accept, change, letters, members, tidy
+from server.desk import accept, change, decide, letters, members, tidy
 from server.desk.prepare import prepare
 from server.errors import Rejected
 from server.people import handles, identity, membership, subscriptions
@@ -93,7 +93,7 @@ def test_a_rejected_post_is_kept_by_nobody(table: Table) -> None:
     table.forum()
     table.post("eve", "secret", original=b"secret bytes")
     name = rows(table, sa.select(held.c.name))[0].name
-    table.do(change.reject, table.desk, name, "command", "off topic", table.now)
+    table.do(decide.reject, table.desk, name, "command", "off topic", table.now)
     assert rows(table, sa.select(bodies.c.text)) == [("",)]
     assert rows(table, sa.select(originals)) == []
 

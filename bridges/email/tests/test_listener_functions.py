@@ -103,3 +103,11 @@ async def test_only_a_trusted_network_vouches_for_the_author() -> None:
         post = await said("tides@lists.test", trusted=networks)
         assert isinstance(post, NewPost)
         assert post.author.proof is proof
+
+
+async def test_everybody_whom_to_and_cc_name_is_known() -> None:
+    post = await said(
+        "tides@lists.test", extra="To: Tides <tides@lists.test>, Bo <Bo@X.test>\n    C: Cc: bo@x.test, cy@x.test"
+    )
+    assert isinstance(post, NewPost)
+    assert post.addressed == ("tides@lists.test", "bo@x.test", "cy@x.test")

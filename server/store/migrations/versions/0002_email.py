@@ -81,6 +81,7 @@ def upgrade() -> None:
     op.add_column("forums", sa.Column("first_post", sa.String(), server_default="post", nullable=False))
     op.add_column("forums", sa.Column("hold_all", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("forums", sa.Column("machines", sa.Text(), server_default="", nullable=False))
+    op.add_column("held", sa.Column("awaits", sa.String(), server_default="moderators", nullable=False))
     op.add_column("held", sa.Column("reported_at", sa.BigInteger(), nullable=True))
     op.add_column("held", sa.Column("reminded_at", sa.BigInteger(), nullable=True))
     op.add_column("held", sa.Column("told_at", sa.BigInteger(), nullable=True))

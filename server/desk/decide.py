@@ -1,0 +1,119 @@
+"""What becomes of held posts: published, rejected, taken back by their author; and who is shut out. Works on one post at a time.
+
+Every decision is in the audit under the post's name H-xxxx, so that who comes later is told who decided (`decided`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from server import bridge, tokens
+from server.bridge import Ref
+from server.delivery import letters
+from server.desk import Desk, accept, forums, place, posts
+from server.errors import CommandError, NotFound
+from server.i18n import _
+from server.moderation import audit, bans, queue
+from server.people import identity, membership
+
+APPROVE, REJECT, CANCEL = "approve", "reject", "cancel"
+
+
+def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
+    """Publish the held post H-xxxx; its FORUM/N. Raises NotFound."""
+    row = waiting(tx, name)
+    forum = forums.by_id(tx, row.forum_id)
+    forums.lock(tx, forum.id)
+    names = [Ref(*each) for each in json.loads(row.refs)]
+    if place.find(tx, forum.id, names) is not None:  # the id was taken while this one waited
+        names = [Ref(bridge.MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>")]
+    queue.release(tx, row.post_id)
+    parents = tuple(Ref(*each) for each in json.loads(row.parents))
+    seq = accept.publish_held(tx, desk, forum, row.post_id, names, parents)
+    audit.record(tx, actor, APPROVE, row.name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")
+    return f"{forum.slug}/{seq}"
+
+
+def reject(tx: Connection, desk: Desk, name: str, actor: str, reason: str, now: int) -> None:
+    """Do not publish the held post H-xxxx; its author is told why, and its words are kept by nobody. Raises NotFound."""
+    row = waiting(tx, name)
+    post = posts.get(tx, row.post_id)
+    queue.release(tx, row.post_id)
+    posts.empty(tx, row.post_id, "rejected", now)
+    if reason and post.address_id is not None and post.channel in desk.traits:
+        facts = {"reason": reason, "subject": post.subject}
+        letters.notice(
+            tx,
+            address_id=post.address_id,
+            channel=post.channel,
+            template="post-rejected",
+            data=facts,
+            forum_id=row.forum_id,
+            now=now,
+        )
+    audit.record(tx, actor, REJECT, row.name, now, forum_id=row.forum_id, detail=reason)
+
+
+def cancel(tx: Connection, name: str, actor: str, now: int) -> None:
+    """Its author takes the held post H-xxxx back: nothing of it is kept. Raises NotFound."""
+    row = waiting(tx, name)
+    queue.release(tx, row.post_id)
+    posts.empty(tx, row.post_id, "retracted", now)
+    audit.record(tx, actor, CANCEL, row.name, now, forum_id=row.forum_id)
+
+
+def waiting(tx: Connection, name: str) -> Row[Any]:
+    """The held post. Raises NotFound where it is decided, or never was."""
+    row = queue.find(tx, name)
+    if row is None:
+        raise NotFound(_("There is no held post {name}.").format(name=name))
+    return row
+
+
+def ban_author(tx: Connection, name: str, actor: str, now: int) -> None:
+    """Shut the author of the held post out of its forum. Raises NotFound; CommandError where they look after the forum."""
+    row = waiting(tx, name)
+    post = posts.get(tx, row.post_id)
+    member = membership.of(tx, post.person_id, row.forum_id) if post.person_id is not None else None
+    if member is not None and member.state == "active" and member.role in membership.MODERATORS:
+        raise CommandError(_("Who looks after a forum cannot be banned from it: only an owner can change that."))
+    address = row.author.partition(":")[2]
+    if post.channel == bridge.WEB:
+        for each in identity.addresses_of(tx, [post.person_id]):
+            shut_out(tx, row.forum_id, bans.ADDRESS, each.address, name, actor, now)
+    else:
+        shut_out(tx, row.forum_id, bans.ADDRESS, address, name, actor, now)
+    if member is not None and member.state != "banned":
+        _end(tx, row.forum_id, post.person_id, now)
+
+
+def shut_out(tx: Connection, forum_id: int | None, kind: str, value: str, reason: str, actor: str, now: int) -> bool:
+    """Ban it, in all forums where `forum_id` is None; members whose address it is are members no more. False: banned already."""
+    if not bans.add(tx, forum_id, kind, value, reason, actor, now):
+        return False
+    audit.record(tx, actor, "ban", kind, now, forum_id=forum_id, detail=reason)
+    if kind == bans.ADDRESS:
+        for member in membership.with_address(tx, value):
+            if member.state == "active" and forum_id in (None, member.forum_id):
+                _end(tx, member.forum_id, member.person_id, now)
+    return True
+
+
+def _end(tx: Connection, forum_id: int, person_id: int, now: int) -> None:
+    membership.set_member(tx, forum_id, person_id, {"state": "banned"})
+    forums.changed(tx, forum_id, "member", person_id, now)
+
+
+def let_in(tx: Connection, forum_id: int | None, value: str, actor: str, now: int) -> bool:
+    """End a ban; whose membership it had ended may join again. False: there is no such ban."""
+    if not bans.remove(tx, forum_id, value):
+        return False
+    for member in membership.with_address(tx, value):
+        if member.state == "banned" and forum_id in (None, member.forum_id):
+            membership.set_member(tx, member.forum_id, member.person_id, {"state": "left"})
+            forums.changed(tx, member.forum_id, "member", member.person_id, now)
+    audit.record(tx, actor, "unban", "address", now, forum_id=forum_id)
+    return True

@@ -9,6 +9,7 @@ from server.bridge import Accepted, Community, Forum, Inbound, Kept, Ref, Result
 from server.errors import NotFound
 
 T = TypeVar("T")
+NOWHERE = "/dev/null/nowhere"  # no file can be made there: a test that makes one says where
 
 
 def forum(slug: str = "tides", **changes: object) -> Forum:
@@ -81,7 +82,7 @@ class RecordingRows:
 class RecordingHouse:
     """Accepts everything unless `answer` (a result or an error) says otherwise, and remembers it in `accepted`."""
 
-    def __init__(self, *forums: Forum, data_dir: str = ".", base_url: str = "https://talk.test") -> None:
+    def __init__(self, *forums: Forum, data_dir: str = NOWHERE, base_url: str = "https://talk.test") -> None:
         self.forums = {f.slug: f for f in forums or (forum(),)}
         self.accepted: list[Inbound] = []
         self.answer: Callable[[Inbound], Result] = lambda inbound: Accepted()

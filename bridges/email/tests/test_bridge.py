@@ -35,7 +35,10 @@ from tests.fakes import RecordingHouse, forum
 
 
 def bridge(house: RecordingHouse | None = None, **changes: str) -> EmailBridge:
-    made = create(house or RecordingHouse(), Settings.model_validate({"domain": "lists.test", "listen": ""} | changes))
+    made = create(
+        house or RecordingHouse(),
+        Settings.model_validate({"domain": "lists.test", "listen": "", "dkim_selector": ""} | changes),
+    )
     assert isinstance(made, EmailBridge)
     return made
 

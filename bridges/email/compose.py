@@ -95,6 +95,20 @@ def ways_out(forum: Forum, leave_url: str) -> Callable[[Target], bytes]:
     return lines
 
 
+def ways_to_mute(post: Post, mute_url: str) -> Callable[[Target], bytes]:
+    """A field of ours, for want of a standard one: the receiver's link to mute this thread, and the mail that asks the same."""
+    if not mute_url:
+        return lambda _target: b""
+    before = f"X-Junto-Mute: <{headers.safe(mute_url)}".encode()
+    after = f"/{post.number}>,\r\n <mailto:{address(post.forum, 'request')}?subject=mute%20{post.number}>\r\n".encode()
+
+    def lines(target: Target) -> bytes:
+        token = target.tokens.get("mute")
+        return before + headers.safe(token).encode() + after if token else b""
+
+    return lines
+
+
 def list_fields(post: Post) -> bytes:
     """The fields that say which forum and which post this is (RFC 2369, 2919, 5064)."""
     forum = post.forum
@@ -125,10 +139,11 @@ def to_forum(field: str, forum: Forum) -> bytes:
     return mailbox(field, address(forum), forum.title)
 
 
-def compose(post: Post, blobs: Mapping[str, bytes], leave_url: str, rewrite: bool) -> Mail:
-    """The post for its receivers. `leave_url` is ours, up to the token; `blobs` are the files of `content.embedded`."""
+def compose(post: Post, blobs: Mapping[str, bytes], leave_url: str, rewrite: bool, mute_url: str = "") -> Mail:
+    """The post for its receivers. Both URLs are ours, up to the token; `blobs` are the files of `content.embedded`."""
     head, tail = _passed_through(post, rewrite) if post.original is not None else _made(post, blobs)
-    return Mail(head, tail, ways_out(post.forum, leave_url), bounces(post.forum))
+    leave, mute = ways_out(post.forum, leave_url), ways_to_mute(post, mute_url)
+    return Mail(head, tail, lambda target: leave(target) + mute(target), bounces(post.forum))
 
 
 # Made here ------------------------------------------------------------------------------------------------------------

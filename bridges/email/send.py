@@ -126,7 +126,8 @@ class Sender:
             except NotFound:
                 logger.warning("blob missing", post=item.post.id, hash=file.hash)
         rewrite = self._settings.rewrite_from == "always"
-        return await asyncio.to_thread(compose, item.post, blobs, self._house.url("/leave/"), rewrite)
+        leave, mute = self._house.url("/leave/"), self._house.url("/mute/")
+        return await asyncio.to_thread(compose, item.post, blobs, leave, rewrite, mute)
 
     def _copies(self, mail: Mail, lot: Lot, settle: Settle) -> Copies:
         if self._key is None:

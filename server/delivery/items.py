@@ -22,7 +22,7 @@ from server.bridge import Lot, Outbound, Target
 from server.delivery import letters, notices
 from server.desk import Desk, forums
 from server.i18n import _, speaking
-from server.people import handles, identity
+from server.people import handles, identity, marks
 from server.store.schema import forums as forums_table
 from server.store.schema import memberships, posts, reactions, revisions, subscriptions
 
@@ -42,15 +42,15 @@ class Ready:
 
 
 def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tuple[list[Ready], dict[int, str]]:
-    """Look at each claimed row again: still subscribed, still a member, still published? And which must not leave, and why."""
-    dropped = _unwanted(tx, rows) | _vanished(tx, rows)
+    """Look at each claimed row again: still subscribed, still a member, still published, not muted? And which must not leave, and why."""
+    dropped = _unwanted(tx, rows) | _vanished(tx, rows) | _muted(tx, rows)
     kept = [row for row in rows if row.id not in dropped]
     subscribed = sorted(
         {row.subscription_id for row in kept if row.subscription_id is not None and row.item_kind == "post"}
     )
     printed = {
         kind: handles.printed_many(tx, desk.secret, kind, subscribed) if subscribed else {}
-        for kind in ("leave", "bounces")
+        for kind in ("leave", "bounces", "mute")
     }
     groups: dict[tuple[str, int], list[Target]] = {}
     channel = rows[0].channel if rows else ""
@@ -93,6 +93,12 @@ def _vanished(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
     ids = {row.item_id for row in rows if row.item_kind == "post"}
     gone = ids - set(tx.scalars(_PUBLISHED, {"ids": list(ids)})) if ids else set()
     return {row.id: "no longer published" for row in rows if row.item_kind == "post" and row.item_id in gone}
+
+
+def _muted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
+    """Whose reader muted the thread while it waited."""
+    muting = marks.muting(tx, list({row.item_id for row in rows if row.item_kind == "post"}))
+    return {row.id: "thread muted" for row in rows if (row.subscription_id, row.item_id) in muting} if muting else {}
 
 
 def _tokens(

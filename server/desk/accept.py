@@ -149,6 +149,7 @@ def _store(tx: Connection, prepared: Prepared[NewPost], row: dict[str, Any]) -> 
     inbound = prepared.inbound
     row["origin"] = posts.same_in_other_forum(tx, row["message_id"], row["person_id"], row["content_hash"])
     post_id = posts.add(tx, **row)
+    book.addressed(tx, post_id, inbound, row["arrived_at"])
     posts.add_body(tx, post_id, prepared.derived, [gather.piece(prepared)] if inbound.gather else None)
     posts.add_files(tx, post_id, prepared.files, row["arrived_at"])
     if prepared.original is not None:

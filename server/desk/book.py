@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam
 from server import bridge
 from server.delivery import outbox
 from server.desk import Desk
+from server.people import marks
 from server.store.schema import addresses, memberships, posts, subscriptions
 
 FANOUT = 5_000  # receivers; above that a post is booked in slices
@@ -27,10 +28,13 @@ _follows = sa.or_(
     _opens, sa.exists().where(_earlier.c.thread_id == bindparam("thread"), _earlier.c.person_id == _s.person_id)
 )
 _answers_me = sa.exists().where(_parent.c.id == bindparam("parent"), _parent.c.person_id == _s.person_id)
+_followed = _s.person_id.in_(marks.people(marks.FOLLOWED))
 _wanted = sa.or_(
     _s.mode == "each",  # every post
-    sa.and_(_s.mode == "topics", sa.or_(_follows, _answers_me)),  # first posts, and threads that one takes part in
-    sa.and_(_s.mode == "mentions", _answers_me),  # replies to me
+    sa.and_(
+        _s.mode == "topics", sa.or_(_follows, _answers_me, _followed)
+    ),  # first posts, and threads that one takes part in
+    sa.and_(_s.mode == "mentions", sa.or_(_answers_me, _followed)),  # replies to me
 )
 RECEIVERS: Select[Any] = (
     sa.select(
@@ -58,6 +62,7 @@ RECEIVERS: Select[Any] = (
         _s.id <= bindparam("until"),
         _s.state == "active",
         _wanted,
+        sa.or_(_s.person_id.is_(None), _s.person_id.not_in(marks.people(marks.MUTED))),
         sa.or_(_s.person_id.is_(None), _m.state == "active"),
         sa.or_(_s.person_id.is_(None), _s.person_id != bindparam("author"), _s.own_posts),
         sa.or_(_s.person_id.is_not(None), _a.channel != bindparam("channel")),
@@ -65,7 +70,32 @@ RECEIVERS: Select[Any] = (
     .order_by(_s.id)
 )
 """Deliveries of a post: each active subscription of the forum whose mode wants it, never its author's own unless they ask for it,
-never the room that it came from. Settle time binds the channels that cannot take back what they sent."""
+never the room that it came from, and nobody who muted its thread. Settle time binds the channels that cannot take back what they sent."""
+
+_DIRECT: Select[Any] = (
+    sa.select(
+        sa.literal("post", String).label("item_kind"),
+        posts.c.id.label("item_id"),
+        posts.c.origin,
+        posts.c.forum_id,
+        _a.channel,
+        _s.address_id,
+        _s.id.label("subscription_id"),
+        sa.literal("dropped", String).label("state"),
+        sa.literal("the post was sent to this address directly", String).label("detail"),
+        bindparam("now", type_=BigInteger()).label("settled_at"),
+        bindparam("now", type_=BigInteger()).label("not_before"),
+        bindparam("now", type_=BigInteger()).label("created_at"),
+    )
+    .select_from(subscriptions.join(addresses, _a.id == _s.address_id).join(posts, posts.c.forum_id == _s.forum_id))
+    .where(
+        posts.c.id == bindparam("post"),
+        _s.state == "active",
+        _s.addressed == "direct",
+        _a.channel == bindparam("channel"),
+        _a.address.in_(bindparam("named", expanding=True)),
+    )
+)
 
 _COUNT = sa.select(sa.func.count(), sa.func.min(_s.id), sa.func.max(_s.id)).where(
     _s.forum_id == bindparam("forum"), _s.state == "active"
@@ -88,6 +118,16 @@ def post(tx: Connection, desk: Desk, forum: Row[Any], row: Row[Any], now: int) -
         outbox.book_post(tx, RECEIVERS, facts(desk, row, forum.settle_ms, now))
     if row.parent_id is not None:
         outbox.release(tx, "post", row.parent_id, now)
+
+
+def addressed(tx: Connection, post_id: int, inbound: bridge.NewPost, now: int) -> None:
+    """Whom the post itself was sent to, and who is content with that, gets no copy: their row is there, and is dropped from the start.
+
+    Written as soon as the post is stored, so that it holds for one that waits for a decision, and for slices that are booked later.
+    """
+    if inbound.addressed:
+        facts = {"post": post_id, "channel": inbound.author.channel, "named": inbound.addressed, "now": now}
+        outbox.book_post(tx, _DIRECT, facts)
 
 
 def facts(desk: Desk, row: Row[Any], settle_ms: int, now: int, after: int = 0, until: int = LAST) -> dict[str, Any]:

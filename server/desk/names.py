@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from server.bridge import Ref
 from server.desk import posts
+from server.people import marks
 from server.store.schema import posts as posts_table
 from server.store.schema import refs, threads
 
@@ -142,6 +143,7 @@ class Names:
         old, new = (self.tx.execute(sa.select(threads).where(_t.id == thread)).one() for thread in (family, into))
         self.tx.execute(refs.update().where(_r.thread_id == family).values(thread_id=into))
         posts.move(self.tx, family, into)
+        marks.moved(self.tx, family, into)
         first = min((t for t in (old, new) if t.root_post_id is not None), key=lambda t: t.root_post_id, default=new)
         self.tx.execute(
             threads.update()

@@ -17,8 +17,9 @@ from server.people.membership import ROLES
 MODES = ("each", "topics", "mentions", "daily", "weekly", "none")
 read_mode = one_of(*MODES)
 read_role = one_of(*ROLES)
+_read_addressed = one_of("forum", "direct")
 _read_state = one_of("active", "banned")
-KEYS = ("name", "role", "delivery", "own_posts", "may_post", "state")
+KEYS = ("name", "role", "delivery", "own_posts", "addressed", "may_post", "state")
 
 
 @dataclass
@@ -47,6 +48,8 @@ def read(options: Mapping[str, str]) -> Wanted:
                 wanted.subscription["mode"] = read_mode(key, text)
             case "own_posts":
                 wanted.subscription["own_posts"] = yes_or_no(key, text)
+            case "addressed":
+                wanted.subscription["addressed"] = _read_addressed(key, text)
             case _:
                 raise CommandError(
                     _("There is no option {names}; there are: {known}.").format(names=key, known=", ".join(KEYS))

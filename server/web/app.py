@@ -7,7 +7,7 @@ from aiohttp import web
 
 from server import render
 from server.house import Household
-from server.web import blob, feed, guard, home, leave, ops, sign_in, source, thread, write
+from server.web import blob, feed, guard, home, leave, mute, ops, sign_in, source, thread, write
 from server.web.context import FORM_BYTES, HOUSE, STYLE_URL
 
 FORUM = "/f/{forum:[A-Za-z0-9-]{1,29}}"
@@ -46,6 +46,8 @@ def make_app(house: Household) -> web.Application:
             web.get("/blob/{hash:[0-9a-f]{64}}/{filename:[^/]{0,900}}", blob.blob),
             web.get("/leave/" + TOKEN, leave.show),
             web.post("/leave/" + TOKEN, leave.act),
+            web.get("/mute/" + TOKEN + "/{number:[1-9][0-9]{0,17}}", mute.show),
+            web.post("/mute/" + TOKEN + "/{number:[1-9][0-9]{0,17}}", mute.act),
             web.get("/sign-in", sign_in.ask),
             web.post("/sign-in", sign_in.send),
             web.get("/sign-in/" + TOKEN, sign_in.show),

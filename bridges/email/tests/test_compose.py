@@ -22,11 +22,11 @@ from server.bridge import File, LetterItem, NoticeItem, Post, Writer
 from tests.fakes import forum
 
 GOLDEN = Path(__file__).parent / "golden"
-LEAVE_URL = "https://talk.test/leave/"
+LEAVE_URL, MUTE_URL = "https://talk.test/leave/", "https://talk.test/mute/"
 
 
 def copy(of: Post, rewrite: bool = False, blobs: dict[str, bytes] | None = None) -> bytes:
-    return compose(of, blobs or {}, LEAVE_URL, rewrite).copy(target())
+    return compose(of, blobs or {}, LEAVE_URL, rewrite, MUTE_URL).copy(target())
 
 
 def read(message: bytes) -> EmailMessage:
@@ -110,12 +110,21 @@ def test_every_list_field_is_there_once() -> None:
     assert all(len(message.get_all(name) or []) == 1 for name in message if name.lower().startswith("list-"))
 
 
+def test_each_copy_says_how_to_mute_its_thread() -> None:
+    sent = compose(mailed(), {}, LEAVE_URL, False, MUTE_URL).copy(target(leave=LEAVE, mute="m" * 26))
+    assert read(sent)["X-Junto-Mute"] == (
+        f"<https://talk.test/mute/{'m' * 26}/3>, <mailto:tides-request@lists.test?subject=mute%203>"
+    )
+    forged = MAIL.replace(b"Subject:", b"X-Junto-Mute: <https://evil.far.test/>\r\nSubject:")
+    assert b"evil" not in copy(mailed(forged))
+
+
 def test_a_forum_that_only_announces_takes_no_posts_by_mail() -> None:
     assert read(copy(mailed(forum=forum(post_policy="moderators"))))["List-Post"] == "NO"
 
 
 def test_a_receiver_without_a_token_gets_the_way_that_asks_first() -> None:
-    sent = compose(mailed(), {}, LEAVE_URL, False).copy(target(bounces="b" * 26))
+    sent = compose(mailed(), {}, LEAVE_URL, False, MUTE_URL).copy(target(bounces="b" * 26))
     assert read(sent)["List-Unsubscribe"] == "<mailto:tides-leave@lists.test>"
     assert "List-Unsubscribe-Post" not in read(sent)
 
@@ -158,7 +167,7 @@ def test_a_folded_line_on_top_does_not_grow_onto_our_fields() -> None:
 
 
 def test_copies_differ_only_in_their_own_lines() -> None:
-    mail = compose(mailed(), {}, LEAVE_URL, False)
+    mail = compose(mailed(), {}, LEAVE_URL, False, MUTE_URL)
     one, two = mail.copy(target(1)).split(b"\r\n"), mail.copy(target(2, leave="m" * 26)).split(b"\r\n")
     assert [a for a, b in zip(one, two, strict=True) if a != b] == [
         f"List-Unsubscribe: <https://talk.test/leave/{LEAVE}>,".encode(),

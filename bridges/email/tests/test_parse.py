@@ -342,3 +342,13 @@ def test_more_machines() -> None:
     assert mail("From: ana@x.test\n\nx", sender="").automatic
     assert mail("From: MAILER-DAEMON@x.test\n\nx").automatic
     assert not mail("From: ana@x.test\n\nx").automatic
+
+
+def test_whom_a_post_was_sent_to_beside_us_is_told_in_one_form() -> None:
+    told = post(
+        'From: ana@members.test\nTo: Tide pools <tides@lists.test>, "Bo, the 2nd" <BO@Far.test>\n'
+        "Cc: friends: cy@far.test, bo@far.test;, broken\n\nx\n"
+    )
+    assert told.addressed == ("tides@lists.test", "bo@far.test", "cy@far.test")
+    many = ", ".join(f"m{n}@far.test" for n in range(5_000))
+    assert len(post(f"From: ana@members.test\nTo: tides@lists.test\n{f'Cc: {many}' + chr(10)}\nx\n").addressed) <= 501

@@ -1,25 +1,37 @@
-"""What comes back to a bounce address: delivery reports (RFC 3464), complaints (RFC 5965), older notices. Pure.
+"""What comes back to a bounce address, and what it says of a mailbox: reports, other notices, complaints. Pure.
 
-The token in the address says which mailbox it is about; who is named inside is never believed.
+The token in the address says which mailbox it is about; who is named inside is never believed, only kept for a person to read.
 """
 
 from __future__ import annotations
 
-from bridges.email import fields, structure
+from dataclasses import dataclass
+
+from bridges.email import dsn, fields, notices, structure
 from bridges.email.addresses import split
 from bridges.email.charsets import decode
-from bridges.email.fields import Fields
 from bridges.email.parse import Mail
-from server.bridge import Bounce, Report
+from bridges.email.refusals import code_in, judge, says_why
+from server.bridge import Bounce, Refusal, Report
 from server.errors import Rejected
 from server.i18n import _
 
-REPORT_BYTES = 64 * 1024  # read of one delivery report
-RECIPIENTS = 50  # read of one delivery report
 DIAGNOSTIC_CHARS = 500
 FIRST_LINES = 6
-_REPORTS = ("message/delivery-status", "message/global-delivery-status")  # RFC 3464, RFC 6533
 _COMPLAINT = "message/feedback-report"  # RFC 5965
+_ARRIVED = ("delivered", "relayed", "expanded", "deliverable")  # RFC 3464 section 2.3.3; the last is Postfix's
+_BADNESS = (Refusal.OURS, Refusal.MISSED, Refusal.GONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a notice says of one recipient, "" if it names none. `delayed`: it is still being tried."""
+
+    recipient: str
+    refusal: Refusal
+    status: str
+    words: str
+    delayed: bool = False
 
 
 def read(mail: Mail, forum: str, token: str) -> Bounce | Report | None:
@@ -27,73 +39,86 @@ def read(mail: Mail, forum: str, token: str) -> Bounce | Report | None:
 
     Raises Rejected for a person's own words: nobody reads this address.
     """
-    for part in mail.tree:
-        if part.media_type in _REPORTS:
-            return _reported(structure.content(mail.raw, part)[:REPORT_BYTES], forum, token)
-        if part.media_type == _COMPLAINT:
-            block = _blocks(structure.content(mail.raw, part)[:REPORT_BYTES])[:1]
-            kind = block[0].first("feedback-type") if block else b""
-            return Report(forum, token, fields.plain(decode(kind, guess=False), DIAGNOSTIC_CHARS))
-    if _is_vacation(mail):
-        return None
-    if not mail.automatic:
+    kind = complaint(mail)
+    if kind is not None:
+        return Report(forum, token, kind)
+    if not mail.automatic and dsn.said(mail) is None:
         raise Rejected(
             "5.7.1",
             _("this address only takes reports on mail that could not be delivered; write to {owners}").format(
                 owners=f"{forum}-owner"
             ),
         )
-    # RFC 3464 is not what everybody speaks: an unknown notice counts, but never as final
-    text = mail.body().text or ""
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return Bounce(forum, token, False, "", fields.plain(" ".join(lines[:FIRST_LINES]), DIAGNOSTIC_CHARS))
+    final = [failure for failure in failures(mail) if not failure.delayed]
+    if not final:
+        return None
+    worst = max(final, key=lambda failure: _BADNESS.index(failure.refusal))
+    return Bounce(forum, token, worst.refusal, worst.status, fields.plain(worst.words, DIAGNOSTIC_CHARS))
 
 
-def _reported(report: bytes, forum: str, token: str) -> Bounce | None:
-    """The worst of what the report says of its recipients; delayed, delivered, relayed and expanded are no bounces."""
-    worst: Bounce | None = None
-    for recipient in _recipients(report):
-        if fields.parameters(recipient.first("action"))[0] != "failed":  # RFC 3464 section 2.3.3
+def complaint(mail: Mail) -> str | None:
+    """What kind of complaint it is, None for what is none."""
+    for part in mail.tree:
+        if part.media_type == _COMPLAINT:
+            block = dsn.blocks(structure.content(mail.raw, part))[:1]
+            kind = block[0].first("feedback-type") if block else b""
+            return fields.plain(decode(kind, guess=False), DIAGNOSTIC_CHARS)
+    # Outlook.com sends the message alone, with a field that tells who complained
+    return "abuse" if notices.read(mail).returned.has("x-hmxmroriginalrecipient") else None
+
+
+def failures(mail: Mail) -> list[Failure]:
+    """What a report or notice says of each recipient; those whom it reached are left out."""
+    notice = notices.read(mail)
+    said = dsn.said(mail) or dsn.said_in(notice.whole)
+    if said:
+        reached = [one for one in said if one.action in _ARRIVED]
+        told = [one for one in said if one not in reached]
+        named = [one.address for one in told]
+        if not all(named) and len(told) == 1:
+            named = notices.recipients(mail, notice)[0][:1] or named
+        return [_of_report(one, name, notice, named) for one, name in zip(told, named, strict=True) if _is_said(one)]
+    return _of_notice(mail, notice)
+
+
+def _is_said(one: dsn.Said) -> bool:
+    """Whether the report decides anything: an action that nobody knows needs a status that does."""
+    return one.action.startswith(("fail", "error", "delayed", "expired")) or one.status.startswith("5.")
+
+
+def _of_report(one: dsn.Said, recipient: str, notice: notices.Notice, named: list[str]) -> Failure:
+    context = f"{notices.about(notice.words, recipient, named)} {notice.subject}"
+    refusal = judge(one.status, one.words, context)
+    status = one.status or code_in(one.words)
+    return Failure(recipient, refusal, status, one.words, delayed=one.action == "delayed")
+
+
+def _of_notice(mail: Mail, notice: notices.Notice) -> list[Failure]:
+    """A notice in no known form counts where a mail system wrote it or its words say what was refused."""
+    named, known = notices.recipients(mail, notice)
+    known = known or _is_a_mail_system(mail)
+    if not known and (_is_vacation(mail) or not says_why(notice.words)):
+        return []
+    found = []
+    for recipient in named or [""]:
+        about = notices.about(notice.words, recipient, named)
+        its_lines = [line for line in about.split("\n") if recipient and recipient in line.lower()]
+        refusal = judge("", "\n".join(its_lines), f"{about} {notice.subject}")
+        status = code_in("\n".join(its_lines)) or code_in(about)
+        if status.startswith("2.") and not known:
             continue
-        kind, semicolon, words = recipient.first("diagnostic-code").partition(b";")
-        diagnostic = fields.plain(decode(words if semicolon else kind, guess=False), DIAGNOSTIC_CHARS)
-        status = _status(recipient.first("status").decode("ascii", "replace")) or _status(diagnostic)
-        bounce = Bounce(forum, token, status.startswith("5."), status, diagnostic)
-        if worst is None or (bounce.permanent and not worst.permanent):
-            worst = bounce
-    return worst
+        lines = [line.strip() for line in about.split("\n") if line.strip()]
+        words = " ".join(lines if len(named) > 1 else lines[:FIRST_LINES])
+        found.append(Failure(recipient, refusal, status, words, delayed=notices.is_delay(notice)))
+    return found
 
 
-def _recipients(report: bytes) -> list[Fields]:
-    """The blocks after the first, which is about the message (RFC 3464 section 2.1); some reports have only one block."""
-    return [block for block in _blocks(report) if block.has("action")]
-
-
-def _blocks(report: bytes) -> list[Fields]:
-    text = report.replace(b"\r\n", b"\n").strip(b"\n")
-    return [fields.read(block) for block in text.split(b"\n\n")[:RECIPIENTS] if block.strip()]
+def _is_a_mail_system(mail: Mail) -> bool:
+    """Such notices call themselves "auto-replied" like a person's, and are told by their sender."""
+    sender = split(mail.author.address)[0] if mail.author else "mailer-daemon"
+    return sender in ("mailer-daemon", "postmaster") or mail.header.has("x-failed-recipients")
 
 
 def _is_vacation(mail: Mail) -> bool:
-    """A person's automatic answer. The mail system's own notices say "auto-replied" too, and are told by their sender."""
-    sender = split(mail.author.address)[0] if mail.author else "mailer-daemon"
-    if sender in ("mailer-daemon", "postmaster") or mail.header.has("x-failed-recipients"):
-        return False
+    """A person's automatic answer."""
     return mail.answering or mail.header.has("x-auto-response-suppress") or mail.header.has("list-id")
-
-
-def _status(text: str) -> str:
-    """The first enhanced status code in a text (RFC 3463 section 2), "" if none; of a bare reply code its class."""
-    words = text.replace("#", " ").replace("(", " ").replace("-", " ").split()[:60]
-    for word in words:
-        numbers = word.rstrip(").,;:").split(".")
-        if len(numbers) == 3 and numbers[0] in ("2", "4", "5") and all(_short(number) for number in numbers):
-            return ".".join(numbers)
-    for word in words:
-        if len(word) == 3 and word.isdigit() and word[0] in "45":  # RFC 5321 section 4.2.1
-            return f"{word[0]}.0.0"
-    return ""
-
-
-def _short(number: str) -> bool:
-    return number.isascii() and number.isdigit() and len(number) <= 3

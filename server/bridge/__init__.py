@@ -62,7 +62,7 @@ from server.bridge.outbound import (
     StateItem,
     Writer,
 )
-from server.bridge.shared import MESSAGE_ID, WEB, Attachment, Author, Doubt, Proof, Ref, Spam
+from server.bridge.shared import MESSAGE_ID, WEB, Attachment, Author, Doubt, Proof, Ref, Refusal, Spam
 
 __all__ = [
     "MESSAGE_ID",
@@ -111,6 +111,7 @@ __all__ = [
     "ReactionItem",
     "Reader",
     "Ref",
+    "Refusal",
     "Report",
     "Result",
     "Retract",

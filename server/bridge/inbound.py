@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.bridge.shared import Attachment, Author, Ref, Spam
+from server.bridge.shared import Attachment, Author, Ref, Refusal, Spam
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Bounce:
 
     forum: str
     token: str
-    permanent: bool
+    refusal: Refusal
     status: str = ""
     diagnostic: str = ""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.bridge.outbound import Outbound
-from server.bridge.shared import Ref
+from server.bridge.shared import Ref, Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,11 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Permanent: never tried again."""
+    """Permanent: never tried again. `refusal`: what that says of the address."""
 
     detail: str
     code: str = ""
+    refusal: Refusal = Refusal.OURS
 
 
 Outcome = Sent | Later | Failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 MESSAGE_ID = "message-id"
 """The name space of Refs that are RFC 5322 Message-IDs, with their angle brackets. Others are named after the bridge."""
@@ -28,6 +28,17 @@ class Proof(IntEnum):
     AUTHENTICATED = 1
     SESSION = 2
     HOMESERVER = 3
+
+
+class Refusal(Enum):
+    """What it says of an address that something did not arrive there."""
+
+    GONE = "gone"
+    """Nobody is reached there any more."""
+    MISSED = "missed"
+    """It was not reached this time, or who knows why: full, locked, away."""
+    OURS = "ours"
+    """Nothing: it was this item, or our own server, that was not wanted (spam, size, policy)."""
 
 
 class Doubt(IntEnum):

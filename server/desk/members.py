@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import bridge
-from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Report, Result
+from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Refusal, Report, Result
 from server.delivery import letters
 from server.desk import Desk, author, decide, forums, policy, posts, screen
 from server.errors import Rejected
@@ -137,7 +137,9 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:
     """Record against the subscription that a mail to it did not arrive."""
     subscription = _of_bounce_token(tx, desk, inbound.token)
-    subscriptions.bounced(tx, subscription, inbound.permanent, inbound.status, inbound.diagnostic, desk.now())
+    subscriptions.bounced(
+        tx, subscription, inbound.refusal is Refusal.GONE, inbound.status, inbound.diagnostic, desk.now()
+    )
     return Accepted()
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bridges.email import bounces
 from bridges.email.addresses import Mailbox
 from bridges.email.parse import parse
 from bridges.email.receive import inbound
-from server.bridge import Bounce, Inbound, Proof, Report
+from server.bridge import Bounce, Inbound, Proof, Refusal, Report
 from server.errors import Rejected
 
 TOKEN = "abcdefghijklmnopqrstuvwx23"
@@ -59,13 +63,13 @@ Diagnostic-Code: smtp; 550 5.1.1 <ana@members.test>:
 @pytest.mark.parametrize("media_type", ["message/delivery-status", "message/global-delivery-status"])
 def test_a_failure_for_good(media_type: str) -> None:
     assert told(report(FAILED, media_type=media_type)) == Bounce(
-        "tides", TOKEN, True, "5.1.1", "550 5.1.1 <ana@members.test>: no such mailbox"
+        "tides", TOKEN, Refusal.GONE, "5.1.1", "550 5.1.1 <ana@members.test>: no such mailbox"
     )
 
 
 def test_a_failure_for_now() -> None:
     found = told(report("Final-Recipient: rfc822; ana@members.test\nAction: failed\nStatus: 4.2.2"))
-    assert found == Bounce("tides", TOKEN, False, "4.2.2", "")
+    assert found == Bounce("tides", TOKEN, Refusal.MISSED, "4.2.2", "")
 
 
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded", ""])
@@ -76,19 +80,19 @@ def test_what_is_no_failure_says_nothing(action: str) -> None:
 def test_the_worst_of_several_counts() -> None:
     found = told(report("Action: delayed\nStatus: 4.4.1", "Action: failed\nStatus: 4.2.2", FAILED))
     assert isinstance(found, Bounce)
-    assert (found.permanent, found.status) == (True, "5.1.1")
+    assert (found.refusal, found.status) == (Refusal.GONE, "5.1.1")
 
 
 def test_a_missing_status_is_found_in_the_words() -> None:
-    found = told(report("Action: failed (for good)\nDiagnostic-Code: smtp; 550-5.7.1 go away"))
+    found = told(report("Action: failed (for good)\nDiagnostic-Code: smtp; 550-5.1.1 go away"))
     assert isinstance(found, Bounce)
-    assert (found.permanent, found.status) == (True, "5.7.1")
+    assert (found.refusal, found.status) == (Refusal.GONE, "5.1.1")
     found = told(report("Action: failed\nDiagnostic-Code: smtp; 552 mailbox full"))
     assert isinstance(found, Bounce)
-    assert (found.permanent, found.status) == (True, "5.0.0")
+    assert (found.refusal, found.status) == (Refusal.MISSED, "5.0.0")
     found = told(report("Action: failed"))
     assert isinstance(found, Bounce)
-    assert (found.permanent, found.status) == (False, "")
+    assert (found.refusal, found.status) == (Refusal.MISSED, "")
 
 
 def test_a_report_in_base64() -> None:
@@ -109,18 +113,72 @@ def test_a_complaint_is_told_as_one() -> None:
     )
 
 
-def test_an_old_notice_counts_but_never_for_good() -> None:
+def test_an_outlook_complaint_is_the_message_alone() -> None:
+    found = told(
+        "From: staff@hotmail.com\nSubject: complaint about message from 192.0.2.1\nContent-Type: multipart/mixed; boundary=r\n\n"
+        "--r\nContent-Type: message/rfc822\n\nX-HmXmrOriginalRecipient: ana@members.test\nSubject: Barnacles\n\nwords\n--r--\n"
+    )
+    assert found == Report("tides", TOKEN, "abuse")
+
+
+def test_an_old_notice_counts() -> None:
     found = told(
         "From: MAILER-DAEMON@mx.members.test\nSubject: failure notice\n\nHi.\n\nNo such mailbox:\n<ana@members.test>\n"
     )
-    assert found == Bounce("tides", TOKEN, False, "", "Hi. No such mailbox: <ana@members.test>")
+    assert found == Bounce("tides", TOKEN, Refusal.GONE, "", "Hi. No such mailbox: <ana@members.test>")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "THIS IS A WARNING MESSAGE ONLY.\nDelivery to ana@members.test has been delayed",
+        "A message that you sent has not yet been delivered to one or more of its recipients:\n\n  ana@members.test\n",
+    ],
+)
+def test_who_goes_on_trying_in_words_says_nothing(words: str) -> None:
+    assert told(f"From: MAILER-DAEMON@mx.members.test\nSubject: Warning\n\n{words}\n") is None
+
+
+def test_what_a_machine_says_that_refuses_nothing_says_nothing() -> None:
+    assert told("From: robot@members.test\nSubject: Newsletter\n\nThe tide tables for May are here.\n") is None
+
+
+def test_the_message_that_came_back_is_not_heard() -> None:
+    found = told(
+        "From: MAILER-DAEMON@mx.members.test\nSubject: failure notice\n\n<ana@members.test>:\nmailbox is full\n\n"
+        "--- Below this line is a copy of the message.\n\n"
+        "Return-Path: <tides-bounces@lists.test>\nReceived: from lists.test\nFrom: bo@members.test\nTo: tides@lists.test\n"
+        "Subject: user unknown\n\n550 5.1.1 no such user\n"
+    )
+    assert isinstance(found, Bounce)
+    assert (found.refusal, found.status) == (Refusal.MISSED, "")
+
+
+def test_a_report_whose_parts_fell_apart_is_read_from_the_words() -> None:
+    found = told(f"From: MAILER-DAEMON@mx.members.test\nSubject: Returned mail\n\nReporting-MTA: dns; mx\n\n{FAILED}\n")
+    assert isinstance(found, Bounce)
+    assert (found.refusal, found.status) == (Refusal.GONE, "5.1.1")
+
+
+def test_of_several_recipients_each_has_its_own_words() -> None:
+    mail = parse(
+        b"From: MAILER-DAEMON@mx.members.test\r\nSubject: failure notice\r\n\r\n"
+        b"<ana@members.test>:\r\n550 5.2.2 mailbox full\r\n\r\n<bo@members.test>:\r\n550 5.1.1 user unknown\r\n",
+        "",
+        "lists.test",
+        1_790_000_000_000,
+    )
+    assert [(one.recipient, one.refusal, one.status) for one in bounces.failures(mail)] == [
+        ("ana@members.test", Refusal.MISSED, "5.2.2"),
+        ("bo@members.test", Refusal.GONE, "5.1.1"),
+    ]
 
 
 def test_a_notice_of_a_mail_system_that_calls_itself_a_reply_counts() -> None:
     found = told(
         "From: Mail Delivery System <Mailer-Daemon@x.test>\nAuto-Submitted: auto-replied\n\nunrouteable address\n"
     )
-    assert found == Bounce("tides", TOKEN, False, "", "unrouteable address")
+    assert found == Bounce("tides", TOKEN, Refusal.GONE, "", "unrouteable address")
 
 
 @pytest.mark.parametrize(
@@ -138,3 +196,13 @@ def test_a_person_is_told_where_to_write() -> None:
 def test_a_damaged_report_is_no_error() -> None:
     for damage in ("", "\n\n\n", "Action", "Status: 5.1.1", "\x00Action: failed", "Action: failed\nStatus: 5.999999.1"):
         assert isinstance(told(report(damage)), Bounce | None)
+
+
+@given(
+    st.binary(max_size=2_000),
+    st.sampled_from(["text/plain", "message/delivery-status", "multipart/report; boundary=r"]),
+)
+def test_no_bytes_are_an_error(body: bytes, media_type: str) -> None:
+    raw = b"From: mailer-daemon@x.test\r\nContent-Type: " + media_type.encode() + b"\r\n\r\n" + body
+    with contextlib.suppress(Rejected):
+        assert isinstance(bounces.read(parse(raw, "", "lists.test", 0), "tides", TOKEN), Bounce | Report | None)

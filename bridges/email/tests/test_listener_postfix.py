@@ -9,7 +9,7 @@ import pytest
 
 from bridges.email.listener import Listener
 from bridges.email.settings import Settings
-from server.bridge import Accepted, Bounce, Inbound, Letter, NewPost, Result
+from server.bridge import Accepted, Bounce, Inbound, Letter, NewPost, Refusal, Result
 from server.errors import Deferred
 from tests.fakes import RecordingHouse, forum
 from tests.peers.postfix import Postfix
@@ -98,7 +98,12 @@ async def test_a_report_of_postfix_is_a_bounce(postfix: Postfix) -> None:
         finally:
             await asyncio.to_thread(postfix.accept, gone)
     assert isinstance(bounce, Bounce)
-    assert (bounce.forum, bounce.token, bounce.permanent, bounce.status) == ("tides", TOKEN, True, "5.1.1")
+    assert (bounce.forum, bounce.token, bounce.refusal is Refusal.GONE, bounce.status) == (
+        "tides",
+        TOKEN,
+        True,
+        "5.1.1",
+    )
     assert "this mailbox is gone" in bounce.diagnostic
 
 

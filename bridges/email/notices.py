@@ -58,6 +58,7 @@ _SYSTEM = frozenset({"mailer-daemon", "postmaster"})
 logging.getLogger("flufl.bounce").setLevel(
     logging.CRITICAL
 )  # it logs with a traceback what a stranger's mail makes it raise
+_log = log.get("notices")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 
 from sqlalchemy import Connection
 
@@ -19,7 +20,7 @@ from server.desk.names import Names
 from server.errors import Deferred
 from server.store.db import Store
 
-GROUP = 200  # answers written together
+GROUP = 500  # answers written together
 GROUP_SECONDS = 0.05
 POLL_SECONDS = 5.0  # another process may have booked something: look at least this often
 DOWN_MS_MOST = 300_000
@@ -34,7 +35,8 @@ class Courier:
     def __init__(self, store: Store, desk: Desk, to: Bridge, holder: str) -> None:
         self._store, self._desk, self._bridge, self._holder = store, desk, to, holder
         self._traits = to.traits
-        self._answers: asyncio.Queue[tuple[Settled, Lot] | None] = asyncio.Queue()
+        self._answers: list[tuple[Settled, Lot]] = []
+        self._heard_one, self._heard_many, self._ending = asyncio.Event(), asyncio.Event(), False
         words = {Sent: "sent", Later: "later", Failed: "failed"}
         self._counters = {kind: metrics.ATTEMPTS.labels(self._traits.channel, word) for kind, word in words.items()}
         self._unsettled = 0
@@ -56,7 +58,9 @@ class Courier:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._answers.put_nowait(None)
+            self._ending = True
+            self._heard_one.set()
+            self._heard_many.set()
             await settling
 
     def nudge(self) -> None:
@@ -118,12 +122,14 @@ class Courier:
                 settle(target, Later(problem))
 
     def _heard(self, lot: Lot, target: Target, outcome: Outcome) -> None:
-        self._counters[type(outcome)].inc()
         if isinstance(outcome, Later) and outcome.down:
             self._is_down()
         elif isinstance(outcome, Sent):
             self._down_count = 0
-        self._answers.put_nowait((Settled(target.delivery, target.attempt, outcome), lot))
+        self._answers.append((Settled(target.delivery, target.attempt, outcome), lot))
+        self._heard_one.set()
+        if len(self._answers) >= GROUP:
+            self._heard_many.set()
 
     def _is_down(self) -> None:
         now = self._desk.now()
@@ -133,23 +139,17 @@ class Courier:
         self._down_until = now + min(outbox.pause(self._traits, self._down_count), DOWN_MS_MOST)
 
     async def _settle_loop(self) -> None:
-        ending = False
-        while not ending:
-            group: list[tuple[Settled, Lot]] = []
-            first = await self._answers.get()
-            until = asyncio.get_running_loop().time() + GROUP_SECONDS
-            answer = first
-            while answer is not None:
-                group.append(answer)
-                left = until - asyncio.get_running_loop().time()
-                if len(group) >= GROUP or left <= 0:
-                    break
-                try:
-                    async with asyncio.timeout(left):
-                        answer = await self._answers.get()
-                except TimeoutError:
-                    break
-            ending = answer is None
+        while self._answers or not self._ending:
+            await self._heard_one.wait()
+            if len(self._answers) < GROUP and not self._ending:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GROUP_SECONDS):
+                        await self._heard_many.wait()
+            group, self._answers = self._answers[:GROUP], self._answers[GROUP:]
+            if len(self._answers) < GROUP:
+                self._heard_many.clear()
+            if not self._answers and not self._ending:
+                self._heard_one.clear()
             if group:
                 await self._write(group)
 
@@ -167,6 +167,8 @@ class Courier:
                 break
         self._unsettled -= len(group)
         self._room.set()
+        for kind, count in Counter(type(settled.outcome) for settled, _ in group).items():
+            self._counters[kind].inc(count)
 
     def _settled(self, tx: Connection, group: list[tuple[Settled, Lot]]) -> None:
         outbox.settle(tx, self._traits, [settled for settled, _ in group], self._desk.now())

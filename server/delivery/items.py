@@ -23,6 +23,7 @@ from server.delivery import letters, notices
 from server.desk import Desk, forums
 from server.i18n import _, speaking
 from server.people import handles, identity, marks
+from server.store.listed import listed
 from server.store.schema import forums as forums_table
 from server.store.schema import memberships, posts, reactions, revisions, subscriptions
 
@@ -72,15 +73,13 @@ _WANTED = (
     .join(forums_table, forums_table.c.id == _s.forum_id)
     .outerjoin(memberships, sa.and_(_m.person_id == _s.person_id, _m.forum_id == _s.forum_id))
     .where(
-        _s.id.in_(sa.bindparam("ids", expanding=True)),
+        listed(_s.id, "ids"),
         _s.state == "active",
         # A room is open to its homeserver's eyes: it gets what everybody may read.
         sa.or_(_m.state == "active", sa.and_(_s.person_id.is_(None), forums_table.c.visibility == "public")),
     )
 )
-_PUBLISHED = sa.select(posts.c.id).where(
-    posts.c.id.in_(sa.bindparam("ids", expanding=True)), posts.c.state == "published"
-)
+_PUBLISHED = sa.select(posts.c.id).where(listed(posts.c.id, "ids"), posts.c.state == "published")
 
 
 def _unwanted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Select
 
 from server.bridge import Failed, Later, Outcome, Sent, Traits
 from server.store import db
+from server.store.listed import listed
 from server.store.schema import addresses, attempts, deliveries, fanouts, forums, server_state
 from server.store.upsert import insert_from
 
@@ -107,7 +108,7 @@ def slice_fanout(tx: Connection, post_id: int, after: int, edges: Sequence[int])
     for edge in dict.fromkeys(edges):
         tx.execute(fanouts.insert().values(post_id=post_id, after_subscription=after, until_subscription=edge))
         after = edge
-    db.after(tx, "outbox")
+    db.after(tx, "slices")
 
 
 def has_slices(tx: Connection) -> bool:
@@ -168,9 +169,13 @@ _WAITS_FOR_EARLIER = sa.exists().where(
     _earlier.c.id < _d.id,
     _earlier.c.state.in_(OPEN),
 )
-_DUE = (
-    sa.select(_d.id, _d.attempts)
+_attempt_now = (_d.attempts + 1).label("attempts")
+_DUE: Select[Any] = (
+    sa.select(
+        *(_d.id, _attempt_now, _d.item_kind, _d.item_id, _d.channel, _d.subscription_id, addresses.c.address),
+    )
     .outerjoin(forums, forums.c.id == _d.forum_id)
+    .outerjoin(addresses, addresses.c.id == _d.address_id)
     .where(
         _d.channel == sa.bindparam("of"),
         _d.state == "due",
@@ -185,7 +190,7 @@ _DUE = (
 _DUE_IN_ORDER = _DUE.where(sa.or_(_d.order_key.is_(None), ~_WAITS_FOR_EARLIER))
 _TAKE = (
     deliveries.update()
-    .where(_d.id.in_(sa.bindparam("ids", expanding=True)))
+    .where(listed(_d.id, "ids"))
     .values(
         state="claimed",
         holder=sa.bindparam("by"),
@@ -194,29 +199,21 @@ _TAKE = (
         not_before=sa.bindparam("next"),
     )
 )
-_TAKEN: Select[Any] = (
-    sa.select(
-        *(_d.id, _d.attempts, _d.item_kind, _d.item_id, _d.channel, _d.subscription_id, addresses.c.address),
-    )
-    .outerjoin(addresses, addresses.c.id == _d.address_id)
-    .where(_d.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(_d.id)
-)
 
 
 def claim(tx: Connection, traits: Traits, holder: str, limit: int, now: int) -> list[Row[Any]]:
-    """Take up to `limit` due rows of a channel, each with the `address` it goes to.
+    """Take up to `limit` due rows of a channel, in the order they were booked, each with the `address` it goes to.
 
     The next attempt is booked before this one is made: should we die, it happens at its time.
     """
     query = _DUE_IN_ORDER if traits.ordered else _DUE
-    picked = tx.execute(query, {"of": traits.channel, "now": now, "most": limit}).all()
+    picked = list(tx.execute(query, {"of": traits.channel, "now": now, "most": limit}))
     by_pause: dict[int, list[int]] = {}
     for row in picked:
-        by_pause.setdefault(pause(traits, row.attempts + 1), []).append(row.id)
+        by_pause.setdefault(pause(traits, row.attempts), []).append(row.id)
     for wait, ids in by_pause.items():
         tx.execute(_TAKE, {"ids": ids, "by": holder, "until": now + traits.lease_ms, "next": now + wait})
-    return list(tx.execute(_TAKEN, {"ids": [row.id for row in picked]})) if picked else []
+    return sorted(picked, key=lambda row: row.id)
 
 
 def pause(traits: Traits, attempt: int) -> int:
@@ -224,12 +221,10 @@ def pause(traits: Traits, attempt: int) -> int:
     return traits.backoff_ms[min(attempt, len(traits.backoff_ms)) - 1]
 
 
-_CLAIMED = sa.select(_d.id, _d.attempts, _d.created_at).where(
-    _d.id.in_(sa.bindparam("ids", expanding=True)), _d.state == "claimed"
-)
+_CLAIMED = sa.select(_d.id, _d.attempts, _d.created_at).where(listed(_d.id, "ids"), _d.state == "claimed")
 _SENT = (
     deliveries.update()
-    .where(_d.id.in_(sa.bindparam("ids", expanding=True)))
+    .where(listed(_d.id, "ids"))
     .values(state="sent", settled_at=sa.bindparam("now"), lease_until=None, detail=None)
 )
 
@@ -240,11 +235,7 @@ def settle(tx: Connection, traits: Traits, results: Sequence[Settled], now: int)
     mine = [r for r in results if r.delivery in owned and owned[r.delivery].attempts == r.attempt]
     sent = [r.delivery for r in mine if isinstance(r.outcome, Sent)]
     if sent:
-        tx.execute(
-            deliveries.update()
-            .where(_d.id.in_(sent))
-            .values(state="sent", settled_at=now, lease_until=None, detail=None)
-        )
+        tx.execute(_SENT, {"ids": sent, "now": now})
     for result in mine:
         if not isinstance(result.outcome, Sent):
             _settle_unsent(tx, traits, result, owned[result.delivery].created_at, now)

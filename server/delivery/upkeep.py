@@ -20,7 +20,7 @@ _log = log.get("upkeep")
 
 async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
     """Until cancelled."""
-    wake = store.hints("outbox")
+    wake = store.hints("slices")
     next_sweep = 0
     while True:
         wake.clear()
@@ -39,7 +39,6 @@ async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(EVERY_MS / 1_000):
                 await wake.wait()
-        await asyncio.sleep(0.2)  # a burst of commits is one look
 
 
 def leave(tx: Connection, holder: str, now: int) -> None:

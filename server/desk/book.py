@@ -105,15 +105,16 @@ _RANKED = (
     .where(_s.forum_id == bindparam("forum"), _s.state == "active")
     .subquery()
 )
-_EDGES = sa.select(_RANKED.c.id).where(_RANKED.c.n % SLICE == 0)
+_EDGES = sa.select(_RANKED.c.id).where(_RANKED.c.n % bindparam("slice") == 0)
 
 
 def post(tx: Connection, desk: Desk, forum: Row[Any], row: Row[Any], now: int) -> None:
     """Book a published post for everybody who gets it, and release its parent, so that order never inverts."""
     count, first, last = tx.execute(_COUNT, {"forum": forum.id}).one()
     if count > FANOUT:
-        edges = [*tx.scalars(_EDGES, {"forum": forum.id}), last]
-        outbox.slice_fanout(tx, row.id, first - 1, edges)
+        edge, *edges = tx.scalars(_EDGES, {"forum": forum.id, "slice": SLICE})
+        outbox.book_post(tx, RECEIVERS, facts(desk, row, forum.settle_ms, now, first - 1, edge))  # copies leave at once
+        outbox.slice_fanout(tx, row.id, edge, [*edges, last])
     elif count:
         outbox.book_post(tx, RECEIVERS, facts(desk, row, forum.settle_ms, now))
     if row.parent_id is not None:

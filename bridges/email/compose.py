@@ -215,12 +215,4 @@ def _passed_through(post: Post, rewrite: bool) -> tuple[bytes, bytes]:
         head.append(message_ids("Message-ID", [post.message_id]))
     if b"date" not in present:
         head.append(structured("Date", [date(post.written_at)]))
-    return b"".join(head), b"".join((*kept, CRLF, _with_line_ends(body)))
-
-
-def _with_line_ends(body: bytes) -> bytes:
-    """The body itself if all its lines end in CRLF; else with bare CR and LF mended (RFC 5321 section 2.3.8)."""
-    if body.count(b"\r\n") == body.count(b"\n") == body.count(b"\r"):
-        return body if body.endswith(CRLF) or not body else body + CRLF
-    lines = [line.rstrip(b"\r").replace(b"\r", CRLF) for line in body.split(b"\n")]
-    return CRLF.join(lines if not lines[-1] else [*lines, b""])
+    return b"".join(head), b"".join((*kept, CRLF, headers.mended(body)))

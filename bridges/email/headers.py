@@ -35,6 +35,14 @@ def cut(message: bytes) -> tuple[bytes, bytes, bytes]:
     return message[: at + 1], gap[1:], message[at + len(gap) :]
 
 
+def mended(body: bytes) -> bytes:
+    """The body itself if all its lines end in CRLF; else with bare CR and LF mended (RFC 5321 section 2.3.8)."""
+    if body.count(b"\r\n") == body.count(b"\n") == body.count(b"\r"):
+        return body if body.endswith(CRLF) or not body else body + CRLF
+    lines = [line.rstrip(b"\r").replace(b"\r", CRLF) for line in body.split(b"\n")]
+    return CRLF.join(lines if not lines[-1] else [*lines, b""])
+
+
 def split(head: bytes) -> list[bytes]:
     """The fields of a header section, each with its folded lines and line ends; joined they are the section."""
     found: list[bytes] = []

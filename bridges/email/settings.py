@@ -71,8 +71,9 @@ class Settings(Section):
         default=(), description="submission hosts whose mail counts as authenticated; never your own MX"
     )
     trusted_authserv_id: str = Field(
-        default="", description="whose Authentication-Results to believe; not looked at yet"
+        default="", description="believe Authentication-Results of this id only; its server must remove forged ones"
     )
+    resolver: str = Field(default="", description='the DNS server to ask, host:port; "" asks those of the system')
 
     @field_validator("domain")
     @classmethod
@@ -90,7 +91,7 @@ class Settings(Section):
             raise ValueError('must be a name as in the DNS, for example junto or 2026-11, or "" to turn signing off')
         return domain
 
-    @field_validator("listen", "lmtp_listen")
+    @field_validator("listen", "lmtp_listen", "resolver")
     @classmethod
     def _listen(cls, value: str) -> str:
         if value:

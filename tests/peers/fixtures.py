@@ -14,12 +14,14 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.peers import chromium as chromium_peer
 from tests.peers import dovecot as dovecot_peer
+from tests.peers import names as names_peer
 from tests.peers import postfix as postfix_peer
 from tests.peers import postgres as postgres_peer
 from tests.peers import run
 from tests.peers import synapse as synapse_peer
 from tests.peers.chromium import Chromium
 from tests.peers.dovecot import Dovecot
+from tests.peers.names import Names
 from tests.peers.postfix import Postfix
 from tests.peers.postgres import Postgres
 from tests.peers.synapse import Synapse
@@ -64,6 +66,21 @@ def require(peer: str, why_not: str | None) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"a peer is missing: {message}", pytrace=False)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_names_of_the_world() -> Iterator[None]:
+    """Servers that tests start ask an empty DNS on loopback, so that no test depends on the world's."""
+    with names_peer.serving() as nothing, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUNTO_EMAIL__RESOLVER", nothing.server)
+        yield
+
+
+@pytest.fixture
+def names() -> Iterator[Names]:
+    """A DNS server of this test's own, empty until the test fills its zone."""
+    with names_peer.serving() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,12 @@ def moment(at: int) -> str:
     return format_datetime(_utc(at), "d MMM y, HH:mm", locale=_locale()) + " UTC"
 
 
+def local(at: int, timezone: str, pattern: str) -> str:
+    """A time on the clocks of that time zone (UTC if nobody knows it), in words of the reader's language; `pattern` is CLDR's."""
+    there = clock.zone(timezone) or dt.UTC
+    return format_datetime(dt.datetime.fromtimestamp(at / 1000, there), pattern, locale=_locale())
+
+
 def when(at: int, now: int | None = None) -> Markup:
     """A `<time>` that says how long ago for some days, then the date; its title has the whole truth."""
     age = (clock.now_ms() if now is None else now) - at

@@ -1,8 +1,7 @@
 """A post as mail: passed through where it came by mail, made where it was born elsewhere. Pure; no I/O.
 
 One item is composed once for all its receivers: `Mail` holds the bytes before and after the few lines that differ, so that a
-copy costs microseconds. A received body is never changed but by `linked`, where the forum wants it, and of its header only what
-`_leaves_out` says.
+copy costs microseconds. A received body is never changed, and of its header only what `_leaves_out` says.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from urllib.parse import quote
 from bridges.email import headers, identification
 from bridges.email.content import content
 from bridges.email.headers import CRLF, bracketed, list_id, mailbox, message_ids, structured, unstructured
-from bridges.email.linked import linked
 from server.bridge import Forum, Post, Target
 from server.i18n import _
 
@@ -111,7 +109,17 @@ def ways_to_mute(post: Post, mute_url: str) -> Callable[[Target], bytes]:
 
 def list_fields(post: Post) -> bytes:
     """The fields that say which forum and which post this is (RFC 2369, 2919, 5064)."""
-    forum = post.forum
+    return b"".join(
+        (
+            forum_fields(post.forum),
+            bracketed("Archived-At", post.url),
+            structured("X-Junto-Channel", [quote(post.channel)]),
+        )
+    )
+
+
+def forum_fields(forum: Forum) -> bytes:
+    """The fields that say which forum this is (RFC 2369, 2919)."""
     closed = forum.post_policy == "moderators"
     mailto = {name: f"mailto:{address(forum, name)}" for name in ("", "request", "owner", "join")}
     return b"".join(
@@ -123,8 +131,6 @@ def list_fields(post: Post) -> bytes:
             bracketed("List-Owner", mailto["owner"]),
             bracketed("List-Archive", forum.url),
             bracketed("List-Subscribe", mailto["join"]),
-            bracketed("Archived-At", post.url),
-            structured("X-Junto-Channel", [quote(post.channel)]),
         )
     )
 
@@ -197,7 +203,7 @@ def _passed_through(post: Post, rewrite: bool) -> tuple[bytes, bytes]:
     Fields that the author's own signature names (RFC 6376 section 5.4.2: also absent ones) are not added.
     """
     assert post.original is not None
-    section, _gap, body = headers.cut(linked(post))
+    section, _gap, body = headers.cut(post.original)
     fields = headers.tidy(section)
     signed = headers.signed(fields)
     kept = [field for field in fields if not _leaves_out(field, rewrite)]

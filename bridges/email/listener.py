@@ -141,7 +141,7 @@ class Reception:
         read: list[Inbound | Rejected | None] = []
         for mailbox, forum in wanted:
             try:
-                if mailbox.function == POST and forum is not None:
+                if mailbox.function in (POST, "item") and forum is not None:
                     refuse_loops(mail, f"{forum.slug}.{forum.mail_domain}")
                 read.append(inbound(mail, mailbox, proof, self._settings.domain))
             except Rejected as refusal:

@@ -5,6 +5,8 @@ What an address does is decided here, whether it may is decided at the desk.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from selectolax.lexbor import LexborHTMLParser
 
 from bridges.email import bounces
@@ -27,6 +29,8 @@ def inbound(mail: Mail, to: Mailbox, proof: Proof, domain: str) -> Inbound | Non
     """
     if to.function == POST:
         return _post(mail, to.slug, _author(mail, proof))
+    if to.function == "item":
+        return replace(_post(mail, to.slug, _author(mail, proof)), item=to.token)
     if to.function == "bounces":
         return bounces.read(mail, to.slug, to.token or "")
     if to.function == OPERATOR:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bridges.email import content, steps, wire
 from bridges.email.compose import Mail, compose
 from bridges.email.copies import Copies, Quota, SignedCopies
+from bridges.email.digest import digest
 from bridges.email.dkim_key import Key
 from bridges.email.dkim_sign import Signature
 from bridges.email.letters import letter, notice
@@ -117,6 +118,8 @@ class Sender:
             return await asyncio.to_thread(letter, item, self._settings.domain, now_ms())
         if isinstance(item, NoticeItem):
             return await asyncio.to_thread(notice, item, self._settings.domain, now_ms())
+        if isinstance(item, DigestItem):
+            return await asyncio.to_thread(digest, item, self._house.url("/leave/"))
         if not isinstance(item, PostItem):
             return None
         blobs = {}

@@ -174,17 +174,24 @@ class CorrectionItem:
 
 @dataclass(frozen=True, slots=True)
 class DigestEntry:
-    """One post of a digest; `reply` is the token of the address that answers it."""
+    """One post of a digest; `reply` is the token of the address that answers it.
+
+    `thread` is the same number for posts of one thread, `topic` its subject; `answers`: whom the post answers, by name.
+    """
 
     post: Post
     reply: str
+    thread: int = 0
+    topic: str = ""
+    answers: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
     """What was new in a forum, frozen when it was booked: the same at every attempt. Entries of one thread stand together.
 
-    Times are read in `timezone` (IANA).
+    Times are read in `timezone` (IANA). `reply` is the token of the address that answers the digest as a whole: its reader is asked
+    which post they mean.
     """
 
     id: int
@@ -194,6 +201,8 @@ class DigestItem:
     entries: tuple[DigestEntry, ...]
     language: str = "en"
     timezone: str = "UTC"
+    subject: str = ""
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from server.desk import forums
 from server.errors import CommandError
 from server.i18n import _
 from server.moderation import audit
-from server.people import identity, membership, options, subscriptions
+from server.people import identity, membership, options, sending, subscriptions
 
 app = typer.Typer(help="Members of forums.", no_args_is_help=True, rich_markup_mode=None)
 Address = Annotated[str, typer.Argument(help="A mail address, or a Matrix id such as @ana:example.org.")]
@@ -94,9 +94,11 @@ def set_(
                     raise CommandError(
                         _("Nothing of {forum} is sent to {address}.").format(forum=forum, address=address)
                     )
-                subscriptions.change(tx, mailbox.id, wanted.subscription)
+                sending.set_subscription(tx, mailbox.id, wanted.subscription, home.now())
             if wanted.membership:
                 membership.set_member(tx, row.id, known.person_id, wanted.membership)
+            if wanted.person:
+                sending.set_person(tx, known.person_id, wanted.person, home.now())
             if wanted.name is not None:
                 identity.rename(tx, known.person_id, wanted.name)
             _note(tx, "member set", row.id, known.person_id, home.now(), " ".join(given))

@@ -17,7 +17,7 @@ from server.desk import forums
 from server.errors import CommandError, Rejected
 from server.i18n import _
 from server.moderation import audit
-from server.people import identity, invitations, membership, options, subscriptions
+from server.people import identity, invitations, membership, options, sending, subscriptions
 
 if TYPE_CHECKING:
     from server.house import Household
@@ -131,7 +131,7 @@ def join(tx: Connection, forum_id: int, line: Line, now: int, chosen: Mapping[st
     mailbox = known.address_id if line.at.mailbox else None
     subscription = membership.join(tx, forum_id, known.person_id, mailbox, now, mode=line.mode, role=line.role)
     if subscription is not None and chosen:
-        subscriptions.change(tx, subscription, chosen)
+        sending.set_subscription(tx, subscription, chosen, now)
     forums.changed(tx, forum_id, "member", known.person_id, now)
     return known.person_id
 

@@ -19,8 +19,8 @@ from server import bridge, limits
 from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
-from server.delivery import letters, notices
-from server.desk import Desk, forums
+from server.delivery import digests, letters, notices
+from server.desk import Desk, digest_replies, forums
 from server.i18n import _, speaking
 from server.people import handles, identity, marks
 from server.store.listed import listed
@@ -28,6 +28,7 @@ from server.store.schema import forums as forums_table
 from server.store.schema import memberships, posts, reactions, revisions, subscriptions
 
 POSTS = ("post", "edit", "retraction", "reaction")
+TO_MEMBERS = ("post", "digest")  # what a subscription is sent, with its ways out
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
     dropped = _unwanted(tx, rows) | _vanished(tx, rows) | _muted(tx, rows)
     kept = [row for row in rows if row.id not in dropped]
     subscribed = sorted(
-        {row.subscription_id for row in kept if row.subscription_id is not None and row.item_kind == "post"}
+        {row.subscription_id for row in kept if row.subscription_id is not None and row.item_kind in TO_MEMBERS}
     )
     printed = {
         kind: handles.printed_many(tx, desk.secret, kind, subscribed) if subscribed else {}
@@ -143,9 +144,32 @@ def _post_id(tx: Connection, kind: str, item_id: int) -> int:
 
 def load(tx: Connection, desk: Desk, ready: Sequence[Ready]) -> tuple[list[Lot], dict[int, str]]:
     """The items, in the port's words; and the claimed rows of posts that were taken back since the claim, each with the reason."""
-    there = [each for each in ready if not _is_gone(tx, each)]
-    gone = {target.delivery: "taken back" for each in ready if each not in there for target in each.targets}
-    return [Lot(_item(tx, desk, each), each.targets, f"{each.kind}:{each.item_id}") for each in there], gone
+    lots: list[Lot] = []
+    gone: dict[int, str] = {}
+    shelf = Shelf(tx, desk)
+    for each in ready:
+        item = None if _is_gone(tx, each) else _item(tx, desk, each, shelf)
+        if item is None:
+            gone |= {target.delivery: "taken back" for target in each.targets}
+        else:
+            lots.append(Lot(item, each.targets, f"{each.kind}:{each.item_id}"))
+    return lots, gone
+
+
+class Shelf:
+    """Posts as digests show them, each loaded once for all the digests of a claim."""
+
+    def __init__(self, tx: Connection, desk: Desk) -> None:
+        self._tx, self._desk = tx, desk
+        self._posts: dict[int, bridge.Post] = {}
+
+    def post(self, post_id: int) -> bridge.Post:
+        """The post with its thread's subject and without received bytes."""
+        if post_id not in self._posts:
+            found = port_post(self._tx, post_id, "", self._desk.base_url)
+            via = _via(self._tx, self._desk, [post_id]).get(post_id)
+            self._posts[post_id] = replace(found, writer=replace(found.writer, via=via))
+        return self._posts[post_id]
 
 
 def _is_gone(tx: Connection, ready: Ready) -> bool:
@@ -156,7 +180,8 @@ def _is_gone(tx: Connection, ready: Ready) -> bool:
     return tx.scalar(state) != "published"
 
 
-def _item(tx: Connection, desk: Desk, ready: Ready) -> Outbound:
+def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | None:
+    """The item in the port's words; None if nothing is left of it."""
     if ready.kind in POSTS:
         post = port_post(tx, _post_id(tx, ready.kind, ready.item_id), ready.channel, desk.base_url)
         post = replace(post, writer=replace(post.writer, via=ready.via))
@@ -171,6 +196,8 @@ def _item(tx: Connection, desk: Desk, ready: Ready) -> Outbound:
         row = tx.execute(sa.select(reactions).where(reactions.c.id == ready.item_id)).one()
         person = identity.person(tx, row.person_id)
         return bridge.ReactionItem(post, bridge.Writer(person.key, person.name), row.key, row.removed_at is not None)
+    if ready.kind == "digest":
+        return digests.item(tx, desk, ready.item_id, shelf.post)
     if ready.kind == "state":
         return bridge.StateItem(forums.view(forums.by_id(tx, ready.item_id), desk.base_url))
     row = letters.get(tx, ready.item_id)
@@ -191,6 +218,8 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
             "owner": f"{forum.slug}-owner{at}",
         }
         facts |= {"join": f"{forum.slug}-join{at}", "leave": f"{forum.slug}-leave{at}"}
+    if row.template == digest_replies.QUESTION and forum is not None:
+        facts |= _which_post(tx, desk, forum, data)
     if template.link and ready.secret:
         facts["link"] = desk.base_url + template.link.format(token=ready.secret)
     language = data.get("language") or "en"
@@ -207,6 +236,18 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
         reply=(template.answer, ready.secret) if template.answer and ready.secret else None,
         in_reply_to=(data["in_reply_to"],) if data.get("in_reply_to") else (),
     )
+
+
+def _which_post(tx: Connection, desk: Desk, forum: bridge.Forum, data: Mapping[str, Any]) -> dict[str, str]:
+    """The reply addresses of a digest's posts, which are never stored, and the words that came back."""
+    listed = [
+        f"  {topic}\n  {who}:\n    {forum.slug}-item+{token}@{forum.mail_domain}"
+        for topic, who, token in digests.choices(tx, desk, int(data["digest"]))
+    ]
+    words = "\n".join(f"> {line}" for line in data["words"].split("\n"))
+    if data["files"]:
+        words += "\n\n" + _("Your files: {names}").format(names=", ".join(data["files"]))
+    return {"choices": "\n\n".join(listed), "words": words}
 
 
 def _letter(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.LetterItem:

@@ -81,14 +81,20 @@ def get(tx: Connection, letter_id: int) -> Row[Any]:
 
 def recent(tx: Connection, template: str, address_id: int, forum_id: int | None, since: int) -> bool:
     """Whether this address was sent such a notice about the forum since then: a stranger cannot make us repeat ourselves."""
+    return latest(tx, template, address_id, forum_id, since) is not None
+
+
+def latest(tx: Connection, template: str, address_id: int, forum_id: int | None, since: int) -> Row[Any] | None:
+    """The last such notice about the forum that this address was sent since then."""
     query = (
-        sa.select(letters.c.id)
+        sa.select(letters)
         .join(deliveries, sa.and_(deliveries.c.item_kind == "notice", deliveries.c.item_id == letters.c.id))
         .where(letters.c.template == template, letters.c.created_at >= since, deliveries.c.address_id == address_id)
         .where(letters.c.forum_id.is_(None) if forum_id is None else letters.c.forum_id == forum_id)
+        .order_by(letters.c.id.desc())
         .limit(1)
     )
-    return tx.scalar(query) is not None
+    return tx.execute(query).first()
 
 
 def asked(tx: Connection, template: str, forum_id: int, since: int) -> int:

@@ -116,6 +116,16 @@ _TOLD: Mapping[str, Template] = {
         N_("Not published in {forum}: {subject}"),
         N_("A moderator decided not to publish your message in {forum}.\n\n{reason}\n"),
     ),
+    "which-post": Template(
+        N_("Which post of {forum} do you answer?"),
+        N_(
+            "You answered a digest of {forum} as a whole, so it is not clear which of its posts you mean. "
+            "Nothing was posted; your words are below.\n\n"
+            "Please send them to the address of the post that you answer:\n\n{choices}\n\n"
+            "To start something new instead, write to {address} with a subject of your own.\n\n"
+            "You wrote:\n\n{words}\n"
+        ),
+    ),
     "fuse": Template(
         N_("Held: the queue of {forum}"),
         N_(

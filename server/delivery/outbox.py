@@ -44,10 +44,19 @@ def book_post(tx: Connection, receivers: Select[Any], facts: Mapping[str, Any]) 
 
 
 def book_one(
-    tx: Connection, kind: str, item_id: int, channel: str, address_id: int | None, now: int, forum_id: int | None = None
+    tx: Connection,
+    kind: str,
+    item_id: int,
+    channel: str,
+    address_id: int | None,
+    now: int,
+    forum_id: int | None = None,
+    subscription_id: int | None = None,
+    not_before: int | None = None,
 ) -> None:
-    """Book one item (a letter, a notice) for one address, to go at once."""
-    values = _values(kind, item_id, channel, address_id, now) | {"forum_id": forum_id}
+    """Book one item (a letter, a notice, a digest) for one address, to go at once or then; for a subscription, only while it lasts."""
+    values = _values(kind, item_id, channel, address_id, now)
+    values |= {"forum_id": forum_id, "subscription_id": subscription_id, "not_before": not_before or now}
     tx.execute(deliveries.insert().values(**values))
     db.after(tx, "outbox")
 

@@ -1,4 +1,7 @@
-"""What the queue needs besides couriers: slices of very wide posts, claims that were lost, figures. One loop of the worker role."""
+"""What the queue needs besides couriers: slices of very wide posts, digests that are due, claims that were lost, figures.
+
+One loop of the worker role.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from server import jobs, log, metrics
-from server.delivery import outbox
+from server.delivery import digests, outbox
 from server.desk import Desk, book, forums, posts
 from server.errors import Deferred
 from server.store.db import Store
 
 EVERY_MS = 5_000
+DIGESTS_AT_ONCE = 50  # booked together
 _log = log.get("upkeep")
 
 
@@ -27,6 +31,7 @@ async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
         try:
             while await store.read(outbox.has_slices) and await store.write(_book_slice, desk):
                 pass
+            await _book_digests(store, desk)
             if desk.now() >= next_sweep:
                 next_sweep = desk.now() + EVERY_MS
                 await store.write(_sweep, desk, holder, host)
@@ -57,6 +62,19 @@ def _book_slice(tx: Connection, desk: Desk) -> bool:
         part = (slice_.after_subscription, slice_.until_subscription)
         outbox.book_post(tx, book.RECEIVERS, book.facts(desk, post, forum.settle_ms, desk.now(), *part))
     return True
+
+
+async def _book_digests(store: Store, desk: Desk) -> None:
+    """Each in its own unit of work, so that one that cannot be booked keeps back nobody else's."""
+    failed = False
+    while not failed and (many := await store.read(digests.due, desk.now(), DIGESTS_AT_ONCE)):
+        work = (store.write(digests.book, each, desk.now()) for each in many)
+        for subscription, result in zip(many, await asyncio.gather(*work, return_exceptions=True), strict=True):
+            if isinstance(result, BaseException):
+                failed = True  # it is looked at again after a pause
+                if not isinstance(result, Deferred):
+                    metrics.LOOP_ERRORS.labels("upkeep").inc()
+                    _log.error("digest not booked", subscription=subscription, exc_info=result)
 
 
 def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:

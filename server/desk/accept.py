@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from server import bridge, clock, metrics, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
 from server.delivery import fuse, letters
-from server.desk import Desk, author, book, forums, gather, place, policy, posts, screen
+from server.desk import Desk, author, book, digest_replies, forums, gather, place, policy, posts, screen
 from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.errors import Deferred, Rejected
@@ -26,9 +26,11 @@ QUESTIONS_AN_HOUR = 200  # of one forum, to addresses that nobody vouched for
 
 def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
     """Accept, hold or refuse a post. Raises Rejected with the reason for its sender."""
-    inbound, now = prepared.inbound, desk.now()
-    forum = forums.addressed(tx, inbound.forum)
+    now = desk.now()
+    forum = forums.addressed(tx, prepared.inbound.forum)
     forums.lock(tx, forum.id)
+    prepared = digest_replies.of_item(tx, desk, forum, prepared)
+    inbound = prepared.inbound
     if prepared.size > forum.max_size:
         mib = forum.max_size / 1_048_576
         raise Rejected("5.3.4", _("{forum} takes posts of up to {mib:.1f} MiB.").format(forum=forum.title, mib=mib))
@@ -42,6 +44,11 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
     decision = screen.screen(decision, _seen(tx, forum, prepared, known, member))
     if isinstance(decision, policy.Refuse):
         raise Rejected(decision.code, decision.reason)
+    digest = digest_replies.of_digest(tx, desk, forum, inbound, known)
+    if digest is not None:
+        if known is None or member is None or member.state != "active" or inbound.author.channel not in desk.traits:
+            digest_replies.refuse(forum)
+        return digest_replies.ask(tx, desk, forum, prepared, known, digest)
     believed = not isinstance(decision, policy.Hold)  # a name that nobody confirmed is not yet anybody's
     who = known or author.ensure(tx, inbound.author, now, named=believed)
     if isinstance(decision, policy.Hold):

@@ -46,7 +46,9 @@ def yes_or_no(key: str, text: str) -> bool:
     return word in ("yes", "true", "on")
 
 
-def _whole(least: int, most: int, factor: int = 1) -> Callable[[str, str], int]:
+def whole(least: int, most: int, factor: int = 1) -> Callable[[str, str], int]:
+    """Reads a whole number in a range, times a factor; what it answers raises CommandError."""
+
     def read(key: str, text: str) -> int:
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
         if not least <= number <= most:
@@ -93,12 +95,12 @@ OPTIONS: dict[str, Option] = {
     "settle": Option(
         "settle_ms",
         "seconds in which a post from room or web may still be mended before it is mailed",
-        _whole(0, LONGEST_SETTLE_S, 1000),
+        whole(0, LONGEST_SETTLE_S, 1000),
     ),
     "reply_to": Option("reply_to", "where a plain reply by mail goes: list or author", one_of("list", "author")),
-    "max_size": Option("max_size", "bytes that a post may have at most", _whole(SMALLEST_POST, limits.MESSAGE_BYTES)),
+    "max_size": Option("max_size", "bytes that a post may have at most", whole(SMALLEST_POST, limits.MESSAGE_BYTES)),
     "max_recipients": Option(
-        "max_recipients", "addresses that To and Cc of a post may name; 0: any number", _whole(0, MOST_RECIPIENTS)
+        "max_recipients", "addresses that To and Cc of a post may name; 0: any number", whole(0, MOST_RECIPIENTS)
     ),
     "refused_types": Option(
         "refused_types", "files that are refused: media types and endings, such as “image/* exe”; “-”: none", _words
@@ -115,11 +117,6 @@ OPTIONS: dict[str, Option] = {
     "hold_all": Option("hold_all", "an emergency: every post waits for a moderator", yes_or_no),
     "machines": Option(
         "machines", "addresses of machines that may post, with proof (announcers, other lists); “-”: none", _words
-    ),
-    "link_over": Option(
-        "link_over",
-        "bytes of an attachment, above which mail has a link in its place; 0: never",
-        _whole(0, limits.MESSAGE_BYTES),
     ),
 }
 """Every option by its public name. `federate` is chosen when a forum is made and never after: rooms cannot change it."""

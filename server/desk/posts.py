@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 
 from server.content.derive import Derived
 from server.desk.prepare import StoredFile
-from server.store.schema import attachments, blobs, bodies, originals, posts, reactions, revisions
+from server.store.schema import attachments, blobs, bodies, originals, posts, reactions, revisions, threads
 from server.store.upsert import insert_id, insert_new
 
 _ADD = posts.insert().returning(posts.c.id)
@@ -184,6 +184,11 @@ def set_parent(tx: Connection, children: Sequence[int], parent_id: int) -> None:
 def move(tx: Connection, family: int, into: int) -> None:
     """All posts of one thread belong to another one now."""
     tx.execute(posts.update().where(posts.c.thread_id == family).values(thread_id=into))
+
+
+def subject_of_thread(tx: Connection, thread_id: int | None) -> str:
+    """What the thread is called, "" if it has no name."""
+    return tx.scalar(sa.select(threads.c.subject).where(threads.c.id == thread_id)) or ""
 
 
 def latest_of_thread(tx: Connection, thread_id: int) -> Row[Any] | None:

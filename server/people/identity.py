@@ -5,7 +5,7 @@ An address belongs to one person or is a room. A bridge hands addresses over nor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +132,11 @@ def verify(tx: Connection, address_id: int, now: int) -> None:
     """Note that the address was shown to be its person's; the first time counts."""
     unverified = (addresses.c.id == address_id) & addresses.c.verified_at.is_(None)
     tx.execute(update(addresses).where(unverified).values(verified_at=now))
+
+
+def set_person(tx: Connection, person_id: int, values: Mapping[str, Any]) -> None:
+    """Set columns of a person: language, timezone. A new time zone goes through `sending`, which knows digests."""
+    tx.execute(update(people).where(people.c.id == person_id).values(**values))
 
 
 def rename(tx: Connection, person_id: int, name: str) -> None:

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.desk.options import one_of, yes_or_no
+from babel import Locale, UnknownLocaleError
+
+from server import clock
+from server.desk.options import one_of, whole, yes_or_no
 from server.errors import CommandError
 from server.i18n import _
 from server.people.membership import ROLES
@@ -19,7 +22,13 @@ read_mode = one_of(*MODES)
 read_role = one_of(*ROLES)
 _read_addressed = one_of("forum", "direct")
 _read_state = one_of("active", "banned")
-KEYS = ("name", "role", "delivery", "own_posts", "addressed", "may_post", "state")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_read_day = one_of(*WEEKDAYS)
+_read_hour = whole(0, 23)
+KEYS = (
+    *("name", "role", "delivery", "own_posts", "addressed", "may_post", "state"),
+    *("digest_hour", "digest_day", "timezone", "language"),
+)
 
 
 @dataclass
@@ -27,6 +36,7 @@ class Wanted:
     """What is to be set, by the table that it stands in."""
 
     name: str | None = None
+    person: dict[str, Any] = field(default_factory=dict)
     membership: dict[str, Any] = field(default_factory=dict)
     subscription: dict[str, Any] = field(default_factory=dict)
 
@@ -50,8 +60,36 @@ def read(options: Mapping[str, str]) -> Wanted:
                 wanted.subscription["own_posts"] = yes_or_no(key, text)
             case "addressed":
                 wanted.subscription["addressed"] = _read_addressed(key, text)
+            case "digest_hour":
+                wanted.subscription["digest_hour"] = _read_hour(key, text)
+            case "digest_day":
+                wanted.subscription["digest_day"] = WEEKDAYS.index(_read_day(key, text.strip().lower()))
+            case "timezone":
+                wanted.person["timezone"] = _timezone(key, text)
+            case "language":
+                wanted.person["language"] = _language(key, text)
             case _:
                 raise CommandError(
                     _("There is no option {names}; there are: {known}.").format(names=key, known=", ".join(KEYS))
                 )
     return wanted
+
+
+def _timezone(key: str, text: str) -> str:
+    if clock.zone(text.strip()) is None:
+        raise CommandError(
+            _("{key} cannot be “{text}”: it is the name of a region, such as Europe/Lisbon or UTC.").format(
+                key=key, text=text
+            )
+        )
+    return text.strip()
+
+
+def _language(key: str, text: str) -> str:
+    """A BCP 47 tag in its usual spelling."""
+    try:
+        return str(Locale.parse(text.strip().replace("_", "-"), sep="-")).replace("_", "-")
+    except (UnknownLocaleError, ValueError):
+        raise CommandError(
+            _("{key} cannot be “{text}”: it is a tag such as en or pt-BR.").format(key=key, text=text)
+        ) from None

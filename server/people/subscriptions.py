@@ -8,16 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from server.errors import NotFound, Rejected
 from server.i18n import _
-from server.store.schema import addresses, bounces, subscriptions
+from server.people import schedule
+from server.store.schema import addresses, bounces, forums, people, subscriptions
 from server.store.upsert import insert_new
 
 DIAGNOSTIC_CHARS = 2_000
 
 _WITH_ADDRESS = select(subscriptions, addresses.c.channel, addresses.c.address).join_from(subscriptions, addresses)
+_HOURS_OF: Select[Any] = (
+    select(
+        *(subscriptions.c.id, subscriptions.c.state, subscriptions.c.mode),
+        *(subscriptions.c.digest_hour, subscriptions.c.digest_day, subscriptions.c.digest_seq),
+        *(people.c.timezone, forums.c.last_seq),
+    )
+    .join_from(subscriptions, forums)
+    .outerjoin(people, people.c.id == subscriptions.c.person_id)
+)
+_HOURS = _HOURS_OF.where(subscriptions.c.id == bindparam("subscription"))
 _ROOM = (
     select(subscriptions.c.forum_id)
     .join_from(subscriptions, addresses)
@@ -36,10 +47,15 @@ def subscribe(
     """The address gets the forum's posts from now on; the subscription's id. One that is active keeps its mode."""
     mine = (subscriptions.c.forum_id == forum_id) & (subscriptions.c.address_id == address_id)
     row = {"forum_id": forum_id, "address_id": address_id, "person_id": person_id, "mode": mode, "created_at": now}
-    if not insert_new(tx, subscriptions, row, ["forum_id", "address_id"]):
+    begun = insert_new(tx, subscriptions, row, ["forum_id", "address_id"])
+    if not begun:
         over = mine & (subscriptions.c.state != "active")
-        tx.execute(update(subscriptions).where(over).values(state="active", mode=mode, person_id=person_id))
-    return int(tx.execute(select(subscriptions.c.id).where(mine)).scalar_one())
+        again = {"state": "active", "mode": mode, "person_id": person_id}
+        begun = tx.execute(update(subscriptions).where(over).values(**again)).rowcount == 1
+    subscription_id = int(tx.execute(select(subscriptions.c.id).where(mine)).scalar_one())
+    if begun and mode in schedule.DIGESTS:
+        digests_begin(tx, subscription_id, now)
+    return subscription_id
 
 
 def end(tx: Connection, subscription_id: int) -> None:
@@ -80,7 +96,7 @@ def of_forum(tx: Connection, forum_id: int) -> list[Row[Any]]:
 
 
 def change(tx: Connection, subscription_id: int, values: Mapping[str, Any]) -> None:
-    """Set columns of a subscription (`people.options` reads them from text)."""
+    """Set columns of a subscription. What its member or an operator chooses goes through `people.sending`, which knows digests."""
     tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values))
 
 
@@ -101,3 +117,32 @@ def bounced(tx: Connection, subscription_id: int, permanent: bool, status: str, 
     """Record that something sent to the subscription did not arrive."""
     row = {"subscription_id": subscription_id, "at": now, "permanent": permanent, "status": status}
     tx.execute(insert(bounces), row | {"diagnostic": diagnostic[:DIAGNOSTIC_CHARS]})
+
+
+# Digests --------------------------------------------------------------------------------------------------------------
+def digests_begin(tx: Connection, subscription_id: int, now: int) -> None:
+    """Digests of this subscription hold what is posted from now on; the next one is due at the member's hour."""
+    row = digest_row(tx, subscription_id)
+    digested(tx, subscription_id, row.last_seq, next_digest(row, now))
+
+
+def digest_row(tx: Connection, subscription_id: int) -> Row[Any]:
+    """The subscription as `next_digest` takes it, with its forum's last_seq."""
+    return tx.execute(_HOURS, {"subscription": subscription_id}).one()
+
+
+def next_digest(row: Row[Any], after: int) -> int:
+    """When the digest of a subscription is due next. `row` has its mode, hour, day, and its person's timezone."""
+    return schedule.next_digest(row.mode, row.digest_hour, row.digest_day, row.timezone or "UTC", after)
+
+
+def digested(tx: Connection, subscription_id: int, seq: int, next_at: int | None) -> None:
+    """Posts up to number `seq` were digested; the next digest is due then (None: there is none)."""
+    mine = subscriptions.c.id == subscription_id
+    tx.execute(update(subscriptions).where(mine).values(digest_seq=seq, digest_at=next_at))
+
+
+def digests_of(tx: Connection, person_id: int) -> list[Row[Any]]:
+    """A person's subscriptions that get digests, as `next_digest` takes them."""
+    theirs = (subscriptions.c.person_id == person_id, subscriptions.c.mode.in_(schedule.DIGESTS))
+    return list(tx.execute(_HOURS_OF.where(*theirs)))

@@ -448,6 +448,7 @@ digest_entries = Table(
     Column("digest_id", Id, ForeignKey("digests.id"), primary_key=True),
     Column("post_id", Id, ForeignKey("posts.id"), primary_key=True),
     _number("position"),
+    Index("ix_digest_entries_post_id", "post_id"),
 )
 imports = Table(  # how far the reading of a file of old messages has come
     "imports",

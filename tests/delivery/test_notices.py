@@ -20,6 +20,8 @@ FACTS = {
     "subject": "Kelp {or} wrack",
     "reason": "It was sold out.",
     "site": "talk.test",
+    "choices": "  Nets\n    tides-item+abc@lists.test",
+    "words": "> Mine",
 }
 
 

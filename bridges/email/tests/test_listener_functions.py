@@ -40,6 +40,9 @@ async def test_each_function_says_its_word() -> None:
     ask = await said("tides-request@lists.test")
     assert isinstance(ask, Act)
     assert ask.verb == "help"
+    item = await said(f"tides-item+{TOKEN}@lists.test")
+    assert isinstance(item, NewPost)
+    assert (item.forum, item.item, item.author.address) == ("tides", TOKEN, "ana@members.test")
     via = await said(f"tides-via+{TOKEN}@lists.test")
     assert isinstance(via, Letter)
     assert (via.to, via.token, via.subject, via.text) == ("author", TOKEN, "Barnacles", "How many did you count?\n")

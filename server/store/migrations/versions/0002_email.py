@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -73,6 +75,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["post_id"], ["posts.id"], name=op.f("fk_digest_entries_post_id")),
         sa.PrimaryKeyConstraint("digest_id", "post_id", name=op.f("pk_digest_entries")),
     )
+    op.create_index("ix_digest_entries_post_id", "digest_entries", ["post_id"], unique=False)
     op.add_column("forums", sa.Column("max_recipients", sa.BigInteger(), server_default="20", nullable=False))
     op.add_column("forums", sa.Column("link_over", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("forums", sa.Column("refused_types", sa.String(), server_default="", nullable=False))
@@ -97,3 +100,11 @@ def upgrade() -> None:
     op.add_column("subscriptions", sa.Column("digest_seq", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("subscriptions", sa.Column("digest_at", sa.BigInteger(), nullable=True))
     op.create_index(op.f("ix_subscriptions_digest_at"), "subscriptions", ["digest_at"], unique=False)
+    # digests could be chosen before there were any: they begin now, with the next post
+    op.execute(
+        sa.text(
+            "UPDATE subscriptions SET digest_at = :now,"
+            " digest_seq = (SELECT last_seq FROM forums WHERE forums.id = subscriptions.forum_id)"
+            " WHERE mode IN ('daily', 'weekly')"
+        ).bindparams(now=time.time_ns() // 1_000_000)
+    )

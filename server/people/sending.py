@@ -1,0 +1,42 @@
+"""What a member chooses of how posts reach them: mode, hour, day, time zone. Writes nothing by itself; the rows are membership's and
+identity's.
+
+Digests begin with the next post and end with one that holds the rest, so that a change of mode skips nothing and doubles nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from server.delivery import digests
+from server.people import identity, subscriptions
+from server.people.schedule import DIGESTS
+
+
+def set_subscription(tx: Connection, subscription_id: int, values: Mapping[str, Any], now: int) -> None:
+    """Set columns of a subscription as its member wants them."""
+    before = subscriptions.by_id(tx, subscription_id)
+    mode = values.get("mode", before.mode)
+    if before.mode in DIGESTS and mode not in DIGESTS:
+        digests.end(tx, subscription_id, now, wanted=mode != "none")
+    subscriptions.change(tx, subscription_id, values)
+    if mode in DIGESTS and before.mode not in DIGESTS:
+        subscriptions.digests_begin(tx, subscription_id, now)
+    elif mode in DIGESTS and not {"mode", "digest_hour", "digest_day"}.isdisjoint(values):
+        _reschedule(tx, subscription_id, now)
+
+
+def set_person(tx: Connection, person_id: int, values: Mapping[str, Any], now: int) -> None:
+    """Set columns of a person as they want them; in a new time zone their digests come at the same hour of it."""
+    identity.set_person(tx, person_id, values)
+    if "timezone" in values:
+        for row in subscriptions.digests_of(tx, person_id):
+            subscriptions.digested(tx, row.id, row.digest_seq, subscriptions.next_digest(row, now))
+
+
+def _reschedule(tx: Connection, subscription_id: int, now: int) -> None:
+    row = subscriptions.digest_row(tx, subscription_id)
+    subscriptions.digested(tx, subscription_id, row.digest_seq, subscriptions.next_digest(row, now))

@@ -10,13 +10,15 @@ from urllib.parse import quote
 from bridges.email import dkim_key
 from bridges.email.addresses import normal
 from bridges.email.dkim_key import Key
+from bridges.email.dns import Resolver
+from bridges.email.doctor import Doctor
 from bridges.email.listener import Listener
 from bridges.email.receive import CHANNEL
 from bridges.email.send import Sender
 from bridges.email.settings import Relay, Settings, relay
 from bridges.email.source import source
 from server import limits
-from server.bridge import Bridge, Forum, House, Lot, Post, Settle, Traits, Way
+from server.bridge import Bridge, Check, Forum, House, Lot, Post, Settle, Traits, Way
 from server.clock import DAY, HOUR, MINUTE
 from server.errors import ConfigError
 from server.i18n import _
@@ -90,6 +92,11 @@ class EmailBridge:
 
     def commands(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
         return {"dkim": self._advise}
+
+    async def checks(self, forums: Sequence[Forum]) -> Sequence[Check]:
+        """What mail of these forums needs of the world outside."""
+        key = self._key if self._settings.dkim_selector else None
+        return await Doctor(self._settings, Resolver(self._settings.resolver), key).checks(forums)
 
     async def _advise(self) -> str:
         if not self._settings.dkim_selector:

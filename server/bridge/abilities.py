@@ -85,8 +85,8 @@ class Check:
 
 @runtime_checkable
 class Checks(Protocol):
-    async def checks(self) -> Sequence[Check]:
-        """Look at everything outside that this bridge depends on. Raises nothing that has to do with what it finds."""
+    async def checks(self, forums: Sequence[Forum]) -> Sequence[Check]:
+        """Look at everything outside that these forums depend on. Raises nothing that has to do with what it finds."""
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from server.bridge import Commands
-from server.cli import backup, ban, community, forum, held, init, member, queue, serve, show, trace
+from server.cli import backup, ban, community, doctor, forum, held, init, member, queue, serve, show, trace
 from server.cli.context import ConfigOption, JsonOption, built
 from server.errors import CommandError
 from server.i18n import _
@@ -104,5 +104,6 @@ app.add_typer(held.app, name="held")
 app.add_typer(ban.app, name="ban")
 app.add_typer(queue.app, name="queue")
 app.command("trace")(trace.trace)
+app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

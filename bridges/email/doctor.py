@@ -1,0 +1,230 @@
+"""What mail needs of the world: records in the DNS, a relay that takes it, TLS; and what to do where something is missing.
+
+Asks and reports, changes nothing and sends nothing. Every look is bounded in time by whom it asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from ipaddress import ip_address
+
+import dns.reversename
+
+from bridges.email import dkim_key, wire
+from bridges.email.dkim_key import Key
+from bridges.email.dmarc import Dmarc
+from bridges.email.dns import NOWHERE, Resolver, Temporary
+from bridges.email.settings import Relay, Settings, relay
+from bridges.email.wire import Unavailable
+from server.bridge import Check, Forum
+from server.i18n import _
+
+HOSTS = 5  # of a domain, looked at
+ADDRESSES = 8  # of those hosts
+GREETING_BYTES = 512
+
+
+class Doctor:
+    """Looks at the domains of some forums and at the relay. `key` is None where the relay signs."""
+
+    def __init__(self, settings: Settings, resolver: Resolver, key: Key | None) -> None:
+        self._settings, self._resolver, self._key = settings, resolver, key
+        self._relay: Relay = relay(settings.relay)
+
+    async def checks(self, forums: Sequence[Forum]) -> list[Check]:
+        """Everything, the relay first, then each mail domain."""
+        found = [*await self._of_relay(), *await self._doors()]
+        for domain in dict.fromkeys((self._settings.domain, *(forum.mail_domain for forum in forums))):
+            if domain.rpartition(".")[2] in NOWHERE:
+                why = _("{domain} is for this machine only; nothing is looked up").format(domain=domain)
+                found.append(Check(_("mail domain"), None, why))
+                continue
+            looks = (
+                (_("MX"), self._mx(domain)),
+                (_("SPF"), self._spf(domain)),
+                (_("DKIM"), self._dkim(domain)),
+                (_("DMARC"), self._dmarc(domain)),
+                (_("PTR"), self._ptr(domain)),
+            )
+            for name, look in looks:
+                found.append(await self._answered(f"{name} of {domain}", look))
+        return found
+
+    async def _answered(self, name: str, look: Awaitable[Check]) -> Check:
+        try:
+            return await look
+        except Temporary as silence:
+            return Check(name, None, _("the DNS does not answer: {question}").format(question=silence))
+
+    # The relay ----------------------------------------------------------------------------------------------------
+    async def _of_relay(self) -> list[Check]:
+        to = f"{self._relay.host}:{self._relay.port}"
+        try:
+            link = await wire.connect(self._relay, self._settings.domain)
+        except Unavailable as problem:
+            fix = _("Start the mail server there, or set [email] relay to one that takes our mail.")
+            return [Check(_("relay"), False, str(problem), fix), self._quota()]
+        offers = link.extensions
+        await link.close()
+        detail = _("{relay} takes our mail").format(relay=to)
+        if "PIPELINING" not in offers:
+            detail += _(", one command at a time, which is slow (RFC 2920)")
+        if "SMTPUTF8" not in offers:
+            detail += _("; addresses beyond ASCII cannot be written to (RFC 6531)")
+        return [Check(_("relay"), True, detail), self._tls("STARTTLS" in offers), self._quota()]
+
+    def _tls(self, offered: bool) -> Check:
+        name = _("TLS to the relay")
+        if self._relay.tls or self._relay.starttls:
+            return Check(name, True, _("encrypted, with a certificate that we could check"))
+        if _is_loopback(self._relay.host):
+            return Check(name, True, _("not needed: the relay is on this machine"))
+        if offered:
+            return Check(name, False, _("not used, though it is offered"), _("Add ?starttls=1 to [email] relay."))
+        fix = _("Use a relay on this machine, or one that offers STARTTLS or smtps://.")
+        return Check(name, False, _("the relay offers none: mail and password go in the clear"), fix)
+
+    def _quota(self) -> Check:
+        most = self._settings.relay_per_hour
+        if most:
+            detail = _("at most {most} mails an hour; a wide post waits for the next hour").format(most=most)
+            return Check(_("quota"), True, detail)
+        if _is_loopback(self._relay.host):
+            return Check(_("quota"), True, _("none: the relay is on this machine"))
+        fix = _("If your provider allows so many mails an hour, write the number to [email] relay_per_hour.")
+        return Check(_("quota"), None, _("none is set"), fix)
+
+    async def _doors(self) -> list[Check]:
+        """Whether our own doors answer: only while the server runs."""
+        found = []
+        for key, where in (("listen", self._settings.listen), ("lmtp_listen", self._settings.lmtp_listen)):
+            if where:
+                name = f"[email] {key} = {where}"
+                greeting = await _greeting(where)
+                if greeting.startswith("220"):
+                    found.append(Check(name, True, _("takes mail")))
+                else:
+                    found.append(Check(name, None, _("nobody answers there: is `junto serve` running?")))
+        return found
+
+    # The DNS ------------------------------------------------------------------------------------------------------
+    async def _mx(self, domain: str) -> Check:
+        name = f"MX of {domain}"
+        fix = f"{domain}. IN MX 10 mail.{domain}."
+        hosts = await self._exchangers(domain)
+        if hosts == ["."]:
+            return Check(name, False, _("says that it takes no mail (RFC 7505)"), fix)
+        if not hosts:
+            return Check(name, False, _("there is none: mail to the forums goes nowhere"), fix)
+        nowhere = [host for host in hosts if not await self._addresses(host)]
+        if nowhere:
+            why = _("{hosts} has no address").format(hosts=", ".join(nowhere))
+            return Check(name, False, why, _("Give it an A or AAAA record (never a CNAME, RFC 2181 section 10.3)."))
+        return Check(name, True, ", ".join(hosts))
+
+    async def _exchangers(self, domain: str) -> list[str]:
+        """The hosts that take mail for the domain, the preferred one first (RFC 5321 section 5.1)."""
+        records = (await self._resolver.ask(domain, "MX")).records
+        sorted_ = sorted(records, key=lambda record: record.preference)[:HOSTS]
+        return [str(record.exchange).rstrip(".").lower() or "." for record in sorted_]
+
+    async def _addresses(self, host: str) -> list[str]:
+        found: list[str] = []
+        for kind in ("A", "AAAA"):
+            found += [str(record) for record in (await self._resolver.ask(host, kind)).records]
+        return found[:ADDRESSES]
+
+    async def _spf(self, domain: str) -> Check:
+        name = f"SPF of {domain}"
+        fix = f'{domain}. IN TXT "v=spf1 mx -all"'
+        if not _is_loopback(self._relay.host):
+            fix += "\n" + _("(with what your relay's provider wants included, before -all)")
+        records = [text for text in await self._resolver.txt(domain) if text.lower().split(b" ")[0] == b"v=spf1"]
+        if not records:
+            return Check(name, False, _("there is none: receivers cannot know who may send for it"), fix)
+        if len(records) > 1:  # RFC 7208 section 3.2: permerror
+            return Check(name, False, _("there are {count}; with two none counts").format(count=len(records)), fix)
+        shown = records[0].decode("ascii", "replace")
+        last = shown.lower().split()[-1]
+        if last in ("-all", "~all") or last.startswith("redirect="):
+            return Check(name, True, shown)
+        return Check(name, False, _("“{record}” lets anybody send for it").format(record=shown), fix)
+
+    async def _dkim(self, domain: str) -> Check:
+        if self._key is None:
+            why = _("dkim_selector is empty: your relay must sign for {domain}").format(domain=domain)
+            return Check(f"DKIM of {domain}", None, why)
+        wanted = dkim_key.record(self._key, domain)
+        name = f"DKIM of {domain}"
+        there = await self._resolver.txt(wanted.name)
+        if any(_key_of(text) == _key_of(wanted.value.encode()) for text in there):
+            return Check(name, True, _("{name} has our key").format(name=wanted.name))
+        why = _("{name} has another key") if there else _("{name} is not there")
+        return Check(name, False, why.format(name=wanted.name), wanted.zone_line())
+
+    async def _dmarc(self, domain: str) -> Check:
+        name = f"DMARC of {domain}"
+        policy = await Dmarc(self._resolver).policy(domain)
+        if policy is not None:
+            return Check(name, True, _("{domain} says p={wish}").format(domain=policy.domain, wish=policy.wish))
+        fix = f'_dmarc.{domain}. IN TXT "v=DMARC1; p=none"'
+        return Check(name, False, _("there is none, and large mailbox providers ask for one"), fix)
+
+    async def _ptr(self, domain: str) -> Check:
+        """Of the machine that sends: the relay where it is another one, else the one that takes our mail."""
+        name = f"PTR of {domain}"
+        local = _is_loopback(self._relay.host)
+        hosts = await self._exchangers(domain) if local else [self._relay.host]
+        addresses = [address for host in hosts for address in await self._addresses_of(host)]
+        if not addresses:
+            return Check(name, None, _("no address is known to look at"))
+        nameless = [address for address in addresses[:ADDRESSES] if not await self._is_confirmed(address)]
+        if not nameless:
+            return Check(name, True, _("{addresses} have names that lead back").format(addresses=", ".join(addresses)))
+        why = _("{addresses} has no name that leads back to it, which many receivers refuse")
+        fix = _("Ask whoever gave you the address to set its PTR record to your mail server's name.")
+        return Check(name, False, why.format(addresses=", ".join(nameless)), fix)
+
+    async def _addresses_of(self, host: str) -> list[str]:
+        try:
+            return [str(ip_address(host))]
+        except ValueError:
+            return await self._addresses(host)
+
+    async def _is_confirmed(self, address: str) -> bool:
+        """Whether the address has a name that has the address (RFC 8601 section 2.7.3, iprev)."""
+        pointer = str(dns.reversename.from_address(address))
+        for record in (await self._resolver.ask(pointer, "PTR")).records[:HOSTS]:
+            if address in await self._addresses(str(record).rstrip(".")):
+                return True
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _key_of(text: bytes) -> bytes:
+    """The p= of a key record, without the blanks that it may hold (RFC 6376 section 3.6.1)."""
+    for tag in b"".join(text.split()).split(b";"):
+        name, _equals, value = tag.partition(b"=")
+        if name == b"p":
+            return value
+    return b""
+
+
+async def _greeting(where: str) -> str:
+    """The first line of whoever listens there, "" if nobody does."""
+    host, _colon, port = where.rpartition(":")
+    try:
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), limit=GREETING_BYTES)
+            line = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError, ValueError):
+        return ""
+    return line.decode("ascii", "replace")

@@ -95,7 +95,15 @@ def _columns_matter(paragraph: Sequence[str]) -> bool:
         line.startswith(("    ", "\t", "|", "+-")) or "\t" in line or _ALIGNED.search(line) is not None
         for line in paragraph
     )
+    if len(paragraph) > 2 and _drawn("".join(paragraph)):
+        return True
     return 2 * marked >= len(paragraph) if len(paragraph) > 1 else paragraph[0].startswith(("    ", "\t"))
+
+
+def _drawn(text: str) -> bool:
+    """Whether there are more signs than letters in it, as in a picture of letters and in hardly any sentence."""
+    signs = sum(not c.isalnum() and not c.isspace() for c in text)
+    return 2 * signs > len(text) - text.count(" ") and text.isascii()
 
 
 def _pre(lines: list[str]) -> str:

@@ -45,7 +45,10 @@ def _regroup(children: Sequence[Node], settled: set[int]) -> list[Node]:
                 return [*out, *children[place:]]
             if _original(child, words, near[1:]):
                 return [*_without_rules(out), _original_quote(children[place:], settled)]
-            if words.split("\n", 1)[0].strip() in _SIGNATURE_MARKS and _short(children, place):
+            mark = words.split("\n", 1)[0].strip()
+            if (mark in _SIGNATURE_MARKS and _short(children, place)) or (
+                mark.startswith("_____") and _footer(children[place:])
+            ):
                 return [*out, *_sign(children[place:], settled)]
             out.append(_named(child, words, out, settled))
             continue
@@ -149,6 +152,14 @@ def _short(children: Sequence[Node], place: int) -> bool:
         len(children) - place <= 2 * signatures.MOST_LINES
         and len(peek(children[place:]).split("\n")) <= signatures.MOST_LINES
     )
+
+
+def _footer(nodes: Sequence[Node]) -> bool:
+    """Whether a drawn line and a few words are all there is to the end, as lists append them; not the header of an original."""
+    if len(nodes) > 2 * signatures.FOOTER_LINES:
+        return False
+    line, *below = [line for line in peek(nodes).split("\n") if line.strip()]
+    return phrases.rule(line) and signatures.footer(below) and not phrases.header_block(below)
 
 
 def _sign(nodes: Sequence[Node], settled: set[int]) -> list[Node]:

@@ -127,17 +127,24 @@ def _context(piece: Piece) -> Piece:
 def _read(text: str) -> list[Line]:
     lines: list[Line] = []
     fenced = False
-    for source in text.split("\n"):
+    sources = text.split("\n")
+    for place, source in enumerate(sources):
         depth, rest = _marks(source)
         marks = source[: len(source) - len(rest)]
         if source.startswith("```"):
             fenced = not fenced
         if depth and lines and _torn(lines, rest):
             depth, rest, marks = lines[-1].depth, source, ""
+        if depth and source[0] == " " and not any(near.lstrip(" ")[:1] == ">" for near in _near(sources, place)):
+            depth, rest, marks = 0, source, ""  # a drawing
         lines.append(Line(0, source) if fenced else Line(depth, rest, marks=marks))
     if not any(line.depth in (1, 2) for line in lines):  # an interpreter's ">>> " is no quote
         lines = [Line(0, ">>> " + line.text) if line.depth == 3 else line for line in lines]
     return lines
+
+
+def _near(lines: list[str], place: int) -> list[str]:
+    return lines[max(place - 1, 0) : place] + lines[place + 1 : place + 2]
 
 
 def _marks(source: str) -> tuple[int, str]:

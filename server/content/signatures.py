@@ -9,6 +9,7 @@ from server.content import phrases
 MOST_LINES = 30  # more than this below "-- " is no signature
 LOOSE_LINES = 12  # the same where the mark is less certain
 FOOTER_LINES = 6  # below a drawn line, as lists append it
+FOOTER_CHARS = 600
 
 
 def start(lines: Sequence[str]) -> int:
@@ -35,11 +36,18 @@ def _mark(lines: Sequence[str]) -> int:
         if (
             line in ("-- ", "- -- ")  # RFC 9580 section 7.2: signed text has a dash before each
             or (below <= LOOSE_LINES and _loose(lines, place))
-            or (line.startswith("_____") and phrases.rule(line) and below <= FOOTER_LINES)
+            or (line.startswith("_____") and phrases.rule(line) and footer(lines[place + 1 :]))
         ):
             found = place
         below += bool(line.strip())
     return found
+
+
+def footer(lines: Sequence[str]) -> bool:
+    """Whether the lines, below a drawn one, are few and tell an address, as a list's footer does; a closing paragraph does not."""
+    words = [line for line in lines if line.strip()]
+    told = any("://" in line or "@" in line for line in words)
+    return not words or (told and len(words) <= FOOTER_LINES and sum(map(len, words)) <= FOOTER_CHARS)
 
 
 def _loose(lines: Sequence[str], place: int) -> bool:

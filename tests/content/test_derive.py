@@ -59,6 +59,21 @@ def test_aligned_columns_and_patches_keep_their_columns() -> None:
     assert plain(f"Fix:\n\n{patch}").html == f"<p>Fix:</p>\n<pre><code>{patch}</code></pre>"
 
 
+@pytest.mark.parametrize(
+    "art",
+    [
+        " /\\_/\\\n( o.o )\n > ^ <",
+        "+---+    +---+\n| a |--->| b |\n+---+    +---+",
+        " _   _ _ \n| | | (_)\n| |_| | |\n|  _  | |\n|_| |_|_|",
+    ],
+)
+def test_pictures_made_of_letters_keep_their_form(art: str) -> None:
+    found = plain(f"Look:\n\n{art}\n\nBen")
+    lines = "\n".join(line.rstrip() for line in art.split("\n"))
+    assert found.html == f"<p>Look:</p>\n<pre><code>{htmllib.escape(lines, quote=False)}</code></pre>\n<p>Ben</p>"
+    assert found.fresh_html == found.html
+
+
 def test_quotes_and_signature_of_plain_text() -> None:
     found = plain("Yes.\n\nOn 1/1/24, Ana wrote:\n> Is it?\n>> Was it?\n\n-- \nBen")
     assert found.html == (
@@ -124,6 +139,15 @@ def test_a_quote_between_answers_stays_in_html_without_its_attribution() -> None
         '<blockquote class="quote">one?</blockquote><p>Yes.</p><blockquote class="quote">two?</blockquote><p>No.</p>'
     )
     assert found.fresh_text == "> one?\n\nYes.\n\n> two?\n\nNo."
+
+
+def test_a_footer_that_a_list_appended_to_html_is_no_word_of_the_author() -> None:
+    footer = "<p>_______________________________________________<br>\nPumps mailing list<br>\nhttps://lists.example/pumps</p>"
+    found = rich(f"<html><body>{GMAIL}</body></html>\n{footer}")
+    assert visible(found.fresh_html).strip() == "Yes."
+    assert "Pumps mailing list" in found.html
+    closing = "<p>It works.</p><p>__________</p><p>And thank you, all of you.</p>"
+    assert "thank you" in rich(closing).fresh_html
 
 
 def test_a_saying_in_a_blockquote_is_the_authors() -> None:

@@ -1,7 +1,8 @@
 """A post as mail: passed through where it came by mail, made where it was born elsewhere. Pure; no I/O.
 
 One item is composed once for all its receivers: `Mail` holds the bytes before and after the few lines that differ, so that a
-copy costs microseconds. A received body is never changed, and of its header only what `_leaves_out` says.
+copy costs microseconds. A received body is never changed but by `linked`, where the forum wants it, and of its header only what
+`_leaves_out` says.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from bridges.email import headers, identification
 from bridges.email.content import content
 from bridges.email.headers import CRLF, bracketed, list_id, mailbox, message_ids, structured, unstructured
+from bridges.email.linked import linked
 from server.bridge import Forum, Post, Target
 from server.i18n import _
 
@@ -203,7 +205,7 @@ def _passed_through(post: Post, rewrite: bool) -> tuple[bytes, bytes]:
     Fields that the author's own signature names (RFC 6376 section 5.4.2: also absent ones) are not added.
     """
     assert post.original is not None
-    section, _gap, body = headers.cut(post.original)
+    section, _gap, body = headers.cut(linked(post))
     fields = headers.tidy(section)
     signed = headers.signed(fields)
     kept = [field for field in fields if not _leaves_out(field, rewrite)]

@@ -24,14 +24,17 @@ img { max-width: 100%; height: auto; }
 
 
 def embedded(post: Post) -> tuple[File, ...]:
-    """The files whose bytes travel in the mail; each kind of file goes whole or not at all."""
-    pictures = [file for file in post.files if _is_shown(file, post)]
-    others = [file for file in post.files if not _is_shown(file, post)]
+    """The files whose bytes travel in the mail: what the forum's `link_over` allows, else each kind of file whole or not at all."""
+    if post.forum.link_over:
+        return tuple(file for file in post.files if file.size <= post.forum.link_over)
+    pictures = [file for file in post.files if is_shown(file, post)]
+    others = [file for file in post.files if not is_shown(file, post)]
     chosen = pictures if sum(file.size for file in pictures) <= PICTURES_BYTES else []
     return tuple(chosen + (others if sum(file.size for file in others) <= FILES_BYTES else []))
 
 
-def _is_shown(file: File, post: Post) -> bool:
+def is_shown(file: File, post: Post) -> bool:
+    """Whether the file is a picture within the text."""
     return f"blob:{file.hash}" in post.html
 
 
@@ -41,9 +44,9 @@ def content(post: Post, blobs: Mapping[str, bytes]) -> Part:
     text = mime.text(post.text.rstrip("\r\n") + _links_as_text(linked))
     body = text
     if post.html:
-        pictures = [file for file in _once(post.files) if file.hash in blobs and _is_shown(file, post)]
+        pictures = [file for file in _once(post.files) if file.hash in blobs and is_shown(file, post)]
         body = mime.multipart("alternative", [text, _html(post, pictures, linked, blobs)])
-    beside = [file for file in post.files if file.hash in blobs and not _is_shown(file, post)]
+    beside = [file for file in post.files if file.hash in blobs and not is_shown(file, post)]
     if not beside:
         return body
     files = [mime.file(file.filename, file.media_type, blobs[file.hash]) for file in beside]
@@ -79,8 +82,13 @@ def _pictures_as_links(markup: str, files: Mapping[str, File]) -> str:
     return (tree.body.inner_html if tree.body else None) or ""
 
 
+def link(file: File) -> str:
+    """What stands in a text in place of the file."""
+    return f"{file.filename} ({_size(file.size)}):\n{file.url}"
+
+
 def _links_as_text(files: list[File]) -> str:
-    return "".join(f"\n\n{file.filename} ({_size(file.size)}):\n{file.url}" for file in files)
+    return "".join(f"\n\n{link(file)}" for file in files)
 
 
 def _links_as_html(files: list[File]) -> str:

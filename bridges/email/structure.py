@@ -22,7 +22,8 @@ OTHER_LINES = 10_000  # lines of one level that begin like a delimiter and are n
 
 @dataclass(slots=True)
 class Part:
-    """A node of the tree; `body` is a span of the message. `parent` is an index into the list of parts, -1 at the root.
+    """A node of the tree; `body` is a span of the message, `start` where the part's header begins. `parent` is an index into the list of
+    parts, -1 at the root.
 
     `disposition` is "inline", "attachment", or what else is written there (RFC 2183).
     """
@@ -32,6 +33,7 @@ class Part:
     parameters: dict[str, str]
     disposition: str
     disposition_parameters: dict[str, str]
+    start: int
     body: tuple[int, int]
     parent: int = -1
     depth: int = 0
@@ -89,7 +91,7 @@ def _part(raw: bytes, start: int, end: int, parent: int, default: str) -> Part:
         # RFC 2045 section 5.2: what cannot be read is plain text; "text" alone is an old way to say so
         media_type = default if not value or main == "text" else "application/octet-stream"
     disposition, naming = fields.parameters(header.first("content-disposition"))
-    return Part(header, media_type, parameters, disposition, naming, (min(body, end), end), parent)
+    return Part(header, media_type, parameters, disposition, naming, start, (min(body, end), end), parent)
 
 
 def _spans(raw: bytes, start: int, end: int, boundary: str) -> list[tuple[int, int]]:

@@ -118,5 +118,10 @@ OPTIONS: dict[str, Option] = {
     "machines": Option(
         "machines", "addresses of machines that may post, with proof (announcers, other lists); “-”: none", _words
     ),
+    "link_over": Option(
+        "link_over",
+        "bytes of an attachment, above which mail has a link in its place; 0: never",
+        whole(0, limits.MESSAGE_BYTES),
+    ),
 }
 """Every option by its public name. `federate` is chosen when a forum is made and never after: rooms cannot change it."""

@@ -90,6 +90,7 @@ def test_a_bad_option_changes_nothing_and_says_what_is_allowed(place: Place) -> 
         ("title", ""),
         ("title", "two\nlines"),
         ("max_size", "9" * 20),
+        ("link_over", "-1"),
         ("colour", "red"),
     ]
     before = place.see(forums.get, "tides")

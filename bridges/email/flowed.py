@@ -15,7 +15,8 @@ def unflow(text: str, delsp: bool) -> str:
     depth = 0
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         here, body = _quoted(line)
-        if paragraph and (here != depth or body == SIGNATURE):  # section 4.5: a paragraph ends where the depth changes
+        # section 4.5: a paragraph ends where the depth changes; an empty line that follows a spurious space stays one
+        if paragraph and (here != depth or body in (SIGNATURE, "")):
             out.append(_line(depth, "".join(paragraph)))
             paragraph = []
         depth = here

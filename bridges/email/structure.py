@@ -138,7 +138,11 @@ def content(raw: bytes, part: Part) -> bytes:
     encoding = fields.plain(part.header.first("content-transfer-encoding").decode("ascii", "replace"), 40).lower()
     encoding = encoding.partition(";")[0].strip(" \"'")
     if encoding == "base64":
-        return fields.base64(data)
+        begin = data[:4_000]
+        prose = begin.count(b" ") * 12 > len(begin) and part.media_type.startswith("text/")
+        return (
+            data if prose else fields.base64(data)
+        )  # words between spaces were never encoded, whatever the header says
     if encoding == "quoted-printable":
         return binascii.a2b_qp(data)
     if encoding in ("x-uuencode", "uuencode", "x-uue"):

@@ -109,7 +109,7 @@ def _drawn(text: str) -> bool:
 def _pre(lines: list[str]) -> str:
     while lines and not lines[-1].strip():
         lines.pop()
-    return f"<pre><code>{_linked(chr(10).join(line.rstrip() for line in lines))}</code></pre>"
+    return f"<pre><code>{_linked(chr(10).join(lines))}</code></pre>"
 
 
 def _prose(lines: Sequence[str]) -> str:

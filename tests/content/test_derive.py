@@ -55,7 +55,7 @@ def test_wrapped_prose_flows_and_verses_do_not() -> None:
 def test_aligned_columns_and_patches_keep_their_columns() -> None:
     table = "name     size\notter    12\nheron    3"
     assert plain(table).html == f"<pre><code>{table}</code></pre>"
-    patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n\n+b"
+    patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-a \n \n+b"  # it applies when it is copied from the page
     assert plain(f"Fix:\n\n{patch}").html == f"<p>Fix:</p>\n<pre><code>{patch}</code></pre>"
 
 
@@ -69,8 +69,7 @@ def test_aligned_columns_and_patches_keep_their_columns() -> None:
 )
 def test_pictures_made_of_letters_keep_their_form(art: str) -> None:
     found = plain(f"Look:\n\n{art}\n\nBen")
-    lines = "\n".join(line.rstrip() for line in art.split("\n"))
-    assert found.html == f"<p>Look:</p>\n<pre><code>{htmllib.escape(lines, quote=False)}</code></pre>\n<p>Ben</p>"
+    assert found.html == f"<p>Look:</p>\n<pre><code>{htmllib.escape(art, quote=False)}</code></pre>\n<p>Ben</p>"
     assert found.fresh_html == found.html
 
 

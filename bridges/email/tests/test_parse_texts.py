@@ -82,6 +82,7 @@ def test_any_bytes_become_text(data: bytes, charset: str) -> None:
         (" From here\n >not a quote", False, "From here\n>not a quote"),
         ("bye \n-- \nAna", False, "bye \n-- \nAna"),
         ("> x\n>\n> y", False, "> x\n> \n> y"),
+        ("one \n\ntwo", False, "one \n\ntwo"),
         ("", False, ""),
     ],
 )
@@ -141,6 +142,12 @@ def test_transfer_encodings(encoding: str, wire: bytes, data: bytes) -> None:
         None,
     )
     assert (file.data if file else b"") == data
+
+
+def test_a_text_that_was_never_encoded_is_shown_as_it_is() -> None:
+    head = "From: a@b.test\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n"
+    assert post(head + "The tide comes in at six.\n").text == "The tide comes in at six.\n"
+    assert post(head + "VGhlIHRp\n ZGU=\n").text == "The tide"
 
 
 def test_a_text_too_long_to_show_is_attached_whole() -> None:

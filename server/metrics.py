@@ -10,6 +10,8 @@ from prometheus_client import Counter, Gauge, Histogram
 ACCEPTED = Counter("junto_posts_total", "Inbound things by channel and result", ["channel", "result"])
 ATTEMPTS = Counter("junto_attempts_total", "Delivery attempts by channel and outcome", ["channel", "outcome"])
 QUEUED = Gauge("junto_queue_deliveries", "Deliveries that are not settled, by channel and state", ["channel", "state"])
+BOUNCES = Counter("junto_bounces_total", "What came back, by what it says of the mailbox; complaints", ["kind"])
+STOPPED = Counter("junto_stopped_total", "Mailboxes to which nothing more is sent, by reason", ["reason"])
 COMMIT_SECONDS = Histogram("junto_commit_seconds", "Time of a write group from begin to commit")
 GROUP_SIZE = Histogram(
     "junto_commit_group_size", "Units of work committed together", buckets=(1, 2, 5, 10, 20, 50, 100)

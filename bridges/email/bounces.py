@@ -19,6 +19,7 @@ from server.i18n import _
 DIAGNOSTIC_CHARS = 500
 FIRST_LINES = 6
 _COMPLAINT = "message/feedback-report"  # RFC 5965
+_NO_COMPLAINTS = ("not-spam", "auth-failure")  # RFC 6430: the opposite; RFC 6591: about our DNS
 _ARRIVED = ("delivered", "relayed", "expanded", "deliverable")  # RFC 3464 section 2.3.3; the last is Postfix's
 _BADNESS = (Refusal.OURS, Refusal.MISSED, Refusal.GONE)
 
@@ -41,7 +42,7 @@ def read(mail: Mail, forum: str, token: str) -> Bounce | Report | None:
     """
     kind = complaint(mail)
     if kind is not None:
-        return Report(forum, token, kind)
+        return None if kind.lower() in _NO_COMPLAINTS else Report(forum, token, kind)
     if not mail.automatic and dsn.said(mail) is None:
         raise Rejected(
             "5.7.1",

@@ -15,7 +15,7 @@ from bridges.email.compose import Mail
 from bridges.email.dkim_sign import Signature
 from bridges.email.headers import path
 from bridges.email.wire import Job, stuff
-from server.bridge import Failed, Lot, Outcome, Settle, Target
+from server.bridge import Failed, Lot, Outcome, Refusal, Settle, Target
 from server.clock import HOUR, SECOND
 from server.i18n import _
 
@@ -114,7 +114,7 @@ class Copies:
 
     def _cannot(self, target: Target, problem: ValueError) -> None:
         sentence = _("{address}: {problem}").format(address=target.address, problem=problem)
-        self._settle(target, Failed(sentence, "5.1.3"))
+        self._settle(target, Failed(sentence, "5.1.3", Refusal.GONE))
 
     def _job(self, target: Target, signature: Signature | None = None) -> Job:
         lines = self._mail.lines(target)

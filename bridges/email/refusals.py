@@ -103,7 +103,7 @@ def _short(number: str) -> bool:
 
 
 def _is_specific(status: str) -> bool:
-    return bool(status) and not status.endswith((".0.0", ".0"))
+    return "." in status and not status.endswith(".0")
 
 
 def _bare(words: str) -> str:

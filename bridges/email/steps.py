@@ -42,15 +42,17 @@ class StepByStep:
             if job.eight_bit and self._client.supports_extension("8BITMIME"):
                 options.append("BODY=8BITMIME")
             encoding = "utf-8" if foreign else "ascii"
-            in_flight = False
+            in_flight = to_rcpt = False
             try:
                 await self._client.mail(job.sender.decode(), options=options, encoding=encoding)
+                to_rcpt = True
                 await self._client.rcpt(job.recipient.decode(), encoding=encoding)
+                to_rcpt = False
                 in_flight = True
                 answer = await self._client.data(b"".join(job.raw), timeout=DOT_SECONDS)
                 settled(job, Reply(answer.code, answer.message).outcome())
             except aiosmtplib.SMTPResponseException as refused:
-                settled(job, Reply(refused.code, refused.message).outcome())
+                settled(job, Reply(refused.code, refused.message).outcome(to_rcpt))
                 await self._reset()
             except (aiosmtplib.SMTPException, OSError) as problem:
                 self._client.close()

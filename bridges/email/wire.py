@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
+from bridges.email.refusals import judge
 from bridges.email.settings import Relay
-from server.bridge import Failed, Later, Outcome, Sent, Target
+from server.bridge import Failed, Later, Outcome, Refusal, Sent, Target
 
 CONNECT_SECONDS = 30.0
 ANSWER_SECONDS = 60.0
@@ -45,15 +46,18 @@ class Reply(NamedTuple):
     code: int
     text: str
 
-    def outcome(self) -> Outcome:
-        """2xx Sent, 5xx Failed, all else Later (RFC 5321 section 4.2.1)."""
+    def outcome(self, to_rcpt: bool = False) -> Outcome:
+        """2xx Sent, 5xx Failed, all else Later (RFC 5321 section 4.2.1).
+
+        Only what is said of the recipient (`to_rcpt`) can say anything of a mailbox; MAIL and the message itself are ours.
+        """
         word = self.text.partition(" ")[0]
         code = word if word[:2] in ("2.", "4.", "5.") else str(self.code)  # RFC 2034
         detail = f"{self.code} {self.text}"[:300]
         if 200 <= self.code < 300:
             return Sent(detail=detail)
         if 500 <= self.code < 600 and self.code not in OPERATORS_FAULT:
-            return Failed(detail, code)
+            return Failed(detail, code, judge(code, detail) if to_rcpt else Refusal.OURS)
         return Later(detail, code)
 
 
@@ -274,12 +278,13 @@ class Connection(asyncio.Protocol):
             mail, rcpt, data = (self._replies.popleft() for _ in range(3))
             refused = next((reply for reply in (mail, rcpt) if not 200 <= reply.code < 300), None)
             if data.code == 354:
-                job = await self._body(job, refused, next_job, settled)
+                outcome = refused.outcome(to_rcpt=refused is rcpt) if refused else None
+                job = await self._body(job, outcome, next_job, settled)
             else:
-                settled(job, (refused or data).outcome())
+                settled(job, (refused or data).outcome(to_rcpt=refused is rcpt))
                 job = await self._undo(next_job, settled)
 
-    async def _body(self, job: Job, refused: Reply | None, next_job: Next, settled: Settled) -> Job | None:
+    async def _body(self, job: Job, refused: Outcome | None, next_job: Next, settled: Settled) -> Job | None:
         """The message, its dot, and the next envelope, which is answered. After a refused receiver a dot alone (RFC 2920 3.1)."""
         following = self._take(next_job, settled)
         group = b".\r\n" + (self._envelope(following) if following else b"")
@@ -290,7 +295,7 @@ class Connection(asyncio.Protocol):
             self._write(group if refused else b"".join((*job.stuffed, group)))
         answered = await self._answers(1, DOT_SECONDS)
         if refused is not None:
-            settled(job, refused.outcome())
+            settled(job, refused)
         elif answered:
             settled(job, self._replies[0].outcome())
         else:

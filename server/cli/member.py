@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from server.cli import roster, show
 from server.cli.context import ACTOR, ConfigOption, ForumOption, JsonOption, claimed, member_at, opened, pairs
+from server.delivery import health
 from server.desk import forums
 from server.errors import CommandError
 from server.i18n import _
@@ -64,12 +65,19 @@ def list_(forum: ForumOption, config: ConfigOption = None, as_json: JsonOption =
             row
             | {
                 "addresses": " ".join(each["address"] for each in row["addresses"]),
-                "delivery": " ".join(dict.fromkeys(each["delivery"] or "-" for each in row["addresses"])),
+                "delivery": " ".join(dict.fromkeys(_delivery(each) for each in row["addresses"])),
             }
             for row in rows
         ]
     columns = ["name", "addresses", "delivery", "role", "state", "may_post"]
     show.table(as_json, shown, columns, _("{forum} has no members yet.").format(forum=forum))
+
+
+def _delivery(address: dict[str, Any]) -> str:
+    """The mode, and where nothing is sent because of what came back: why, and since when."""
+    if address["stopped"]:
+        return _("stopped ({reason}, {day})").format(reason=address["stopped"], day=address["stopped_at"][:10])
+    return str(address["delivery"] or "-")
 
 
 @app.command("set")
@@ -80,7 +88,7 @@ def set_(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Set options of a member, for example delivery=topics role=moderator."""
+    """Set options of a member, for example delivery=topics role=moderator; delivery or state=active resumes mail that was stopped."""
     given = pairs(values)
     wanted = options.read(given)
     with opened(config) as home:
@@ -88,8 +96,11 @@ def set_(
 
         def work(tx: Connection) -> None:
             row, known = member_at(tx, forum, at)
+            mailbox = subscriptions.at(tx, row.id, known.address_id)
+            resumes = "mode" in wanted.subscription or wanted.membership.get("state") == "active"
+            if mailbox is not None and mailbox.state == "stopped" and resumes:
+                health.resume(tx, mailbox, ACTOR, home.now())
             if wanted.subscription:
-                mailbox = subscriptions.at(tx, row.id, known.address_id)
                 if mailbox is None:
                     raise CommandError(
                         _("Nothing of {forum} is sent to {address}.").format(forum=forum, address=address)

@@ -144,8 +144,12 @@ def listing(tx: Connection, forum_id: int) -> list[dict[str, Any]]:
     for row in identity.addresses_of(tx, [person.person_id for person in people]):
         mailbox = sent.get(row.id)
         delivery = mailbox.mode if mailbox is not None and mailbox.state == "active" else None
+        stopped = mailbox.stop_reason if mailbox is not None and mailbox.state == "stopped" else None
+        since = show.when(mailbox.stopped_at) if mailbox is not None and stopped else None
         facts = {"channel": row.channel, "address": row.address, "verified": row.verified_at is not None}
-        addresses.setdefault(row.person_id, []).append(facts | {"delivery": delivery})
+        addresses.setdefault(row.person_id, []).append(
+            facts | {"delivery": delivery, "stopped": stopped, "stopped_at": since}
+        )
     return [
         {
             "key": row.key,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from server import log, metrics
 from server.bridge import Bridge, Failed, Later, Lot, Outcome, PostItem, Sent, Target
-from server.delivery import items, outbox
+from server.delivery import health, items, outbox
 from server.delivery.outbox import Settled
 from server.desk import Desk, place, posts
 from server.desk.names import Names
@@ -171,7 +171,10 @@ class Courier:
             self._counters[kind].inc(count)
 
     def _settled(self, tx: Connection, group: list[tuple[Settled, Lot]]) -> None:
-        outbox.settle(tx, self._traits, [settled for settled, _ in group], self._desk.now())
+        refused = outbox.settle(tx, self._traits, [settled for settled, _ in group], self._desk.now())
+        for each in refused:
+            said = each.outcome
+            health.bounced(tx, self._desk, each.subscription, said.refusal, said.code, said.detail, each.probe)
         for settled, lot in group:
             named = settled.outcome.refs if isinstance(settled.outcome, Sent) else ()
             if named and isinstance(lot.item, PostItem):

@@ -56,8 +56,15 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
     }
     groups: dict[tuple[str, int], list[Target]] = {}
     channel = rows[0].channel if rows else ""
+    probed = sorted(
+        {row.subscription_id for row in kept if row.subscription_id is not None and row.item_kind == "notice"}
+    )
+    probes = handles.printed_many(tx, desk.secret, "probe", probed)
     for row in kept:
-        tokens = {kind: of[row.subscription_id] for kind, of in printed.items() if row.subscription_id in of}
+        if row.item_kind == "notice":  # what comes back of a probe comes back to a token of its own
+            tokens = {"bounces": probes[row.subscription_id]} if row.subscription_id in probes else {}
+        else:
+            tokens = {kind: of[row.subscription_id] for kind, of in printed.items() if row.subscription_id in of}
         target = Target(row.id, row.attempts, row.address or "", tokens)
         groups.setdefault((row.item_kind, row.item_id), []).append(target)
     via = _via(tx, desk, [item for kind, item in groups if kind == "post"])

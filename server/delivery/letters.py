@@ -26,8 +26,12 @@ def notice(
     data: dict[str, Any],
     forum_id: int | None,
     now: int,
+    subscription_id: int | None = None,
 ) -> int:
-    """Book words of the server itself for one address; `template` is one of `delivery.notices.TEMPLATES`. No secret in `data`."""
+    """Book words of the server itself for one address; `template` is one of `delivery.notices.TEMPLATES`. No secret in `data`.
+
+    With a `subscription_id` it is a probe: what comes back of it is told from what comes back of posts.
+    """
     letter_id = insert_id(
         tx,
         letters,
@@ -37,7 +41,7 @@ def notice(
         data=json.dumps({"uuid": tokens.uuid7(), **data}),
         created_at=now,
     )
-    outbox.book_one(tx, "notice", letter_id, channel, address_id, now, forum_id)
+    outbox.book_one(tx, "notice", letter_id, channel, address_id, now, forum_id, subscription_id)
     return letter_id
 
 

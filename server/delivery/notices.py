@@ -112,6 +112,30 @@ _TOLD: Mapping[str, Template] = {
         N_("Sent to {name} only: {subject}"),
         N_("Your message went to {name} only, not to {forum}. They can answer you without seeing your address.\n"),
     ),
+    "probe": Template(
+        N_("Does mail of {forum} reach you?"),
+        N_(
+            "Mails of {forum} to {mailbox} came back on several days. The last time this was said:\n\n  {reason}\n\n"
+            "This mail is a test. If you can read it, nothing need be done: posts go on coming. If it comes back too, nothing "
+            "more is sent to this mailbox until you say that it works again. You stay a member.\n\n{url}\n"
+        ),
+    ),
+    "stopped-bounces": Template(
+        N_("Mail of {forum} has stopped"),
+        N_(
+            "Mails of {forum} to {mailbox} came back on several days, and a test mail came back too. So nothing more is sent "
+            "there. You are still a member. The last time this was said:\n\n  {reason}\n\n"
+            "Once the mailbox works again, sign in at {url} and press “Send it again”, or write to {join} from that mailbox.\n"
+        ),
+    ),
+    "stopped-complaint": Template(
+        N_("Mail of {forum} has stopped"),
+        N_(
+            "The provider of {mailbox} told us that a mail of {forum} was reported as spam there, perhaps by a slip of the hand. "
+            "So nothing more is sent to that mailbox. You are still a member.\n\n"
+            "To get mail again, sign in at {url} and press “Send it again”, or write to {join} from that mailbox.\n"
+        ),
+    ),
     "post-rejected": Template(
         N_("Not published in {forum}: {subject}"),
         N_("A moderator decided not to publish your message in {forum}.\n\n{reason}\n"),

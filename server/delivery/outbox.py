@@ -35,6 +35,15 @@ class Settled:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A delivery to a subscription that failed for good, and what that says of its address. `probe`: it was our own question."""
+
+    subscription: int
+    outcome: Failed
+    probe: bool
+
+
 # Book -----------------------------------------------------------------------------------------------------------------
 def book_post(tx: Connection, receivers: Select[Any], facts: Mapping[str, Any]) -> int:
     """Book everybody whom the SELECT names, given its facts, once per origin and mailbox; how many."""
@@ -230,7 +239,9 @@ def pause(traits: Traits, attempt: int) -> int:
     return traits.backoff_ms[min(attempt, len(traits.backoff_ms)) - 1]
 
 
-_CLAIMED = sa.select(_d.id, _d.attempts, _d.created_at).where(listed(_d.id, "ids"), _d.state == "claimed")
+_CLAIMED = sa.select(_d.id, _d.attempts, _d.created_at, _d.subscription_id, _d.item_kind).where(
+    listed(_d.id, "ids"), _d.state == "claimed"
+)
 _SENT = (
     deliveries.update()
     .where(listed(_d.id, "ids"))
@@ -238,8 +249,8 @@ _SENT = (
 )
 
 
-def settle(tx: Connection, traits: Traits, results: Sequence[Settled], now: int) -> None:
-    """Write what came of attempts, in groups. A claim that was lost meanwhile (another attempt number) is left alone."""
+def settle(tx: Connection, traits: Traits, results: Sequence[Settled], now: int) -> list[Refused]:
+    """Write what came of attempts, in groups; what was refused. A claim that was lost meanwhile (another attempt number) is left alone."""
     owned = {row.id: row for row in tx.execute(_CLAIMED, {"ids": [result.delivery for result in results]})}
     mine = [r for r in results if r.delivery in owned and owned[r.delivery].attempts == r.attempt]
     sent = [r.delivery for r in mine if isinstance(r.outcome, Sent)]
@@ -250,6 +261,12 @@ def settle(tx: Connection, traits: Traits, results: Sequence[Settled], now: int)
             _settle_unsent(tx, traits, result, owned[result.delivery].created_at, now)
     if mine:
         tx.execute(attempts.insert(), [_attempt(result, now) for result in mine])
+    return [
+        Refused(row.subscription_id, result.outcome, row.item_kind == "notice")
+        for result in mine
+        for row in [owned[result.delivery]]
+        if isinstance(result.outcome, Failed) and row.subscription_id is not None
+    ]
 
 
 def _settle_unsent(tx: Connection, traits: Traits, result: Settled, created_at: int, now: int) -> None:

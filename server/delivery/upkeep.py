@@ -1,4 +1,5 @@
-"""What the queue needs besides couriers: slices of very wide posts, digests that are due, claims that were lost, figures.
+"""What the queue needs besides couriers: slices of very wide posts, digests that are due, claims that were lost, mailboxes that are
+well again, figures.
 
 One loop of the worker role.
 """
@@ -11,21 +12,22 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from server import jobs, log, metrics
-from server.delivery import digests, outbox
+from server import clock, jobs, log, metrics
+from server.delivery import digests, health, outbox
 from server.desk import Desk, book, forums, posts
 from server.errors import Deferred
 from server.store.db import Store
 
 EVERY_MS = 5_000
 DIGESTS_AT_ONCE = 50  # booked together
+HEALTH_EVERY_MS = clock.HOUR
 _log = log.get("upkeep")
 
 
 async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
     """Until cancelled."""
     wake = store.hints("slices")
-    next_sweep = 0
+    next_sweep = next_health = 0
     while True:
         wake.clear()
         try:
@@ -36,6 +38,9 @@ async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
                 next_sweep = desk.now() + EVERY_MS
                 await store.write(_sweep, desk, holder, host)
                 _show(await store.read(outbox.counts))
+            if desk.now() >= next_health:
+                next_health = desk.now() + HEALTH_EVERY_MS
+                await store.write(health.sweep, desk.now())
         except Deferred:
             pass
         except Exception:  # noqa: BLE001  the loop's edge

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import bridge
-from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Refusal, Report, Result
-from server.delivery import letters
+from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Report, Result
+from server.delivery import health, letters
 from server.desk import Desk, author, decide, forums, policy, posts, screen
 from server.errors import Rejected
 from server.i18n import _
@@ -37,7 +37,9 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
         membership.join(tx, forum.id, who.person_id, mailbox, now, mode=inbound.mode or "each")
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You are a member of {forum} now.").format(forum=forum.title))
-    if member is not None and member.state == "active":
+    mailbox_here = subscriptions.at(tx, forum.id, who.address_id)
+    stopped = mailbox_here is not None and mailbox_here.state == "stopped"  # an answer shows that it works again
+    if member is not None and member.state == "active" and not stopped:
         _tell(tx, desk, forum, inbound.author.channel, who.address_id, "welcome", once_a_day=True)
         return Accepted(reply=_("This address is a member's already."))
     _ask(tx, desk, forum, inbound.author.channel, who, "confirm-join", {"mode": inbound.mode or "each"})
@@ -135,26 +137,26 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
 
 
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:
-    """Record against the subscription that a mail to it did not arrive."""
-    subscription = _of_bounce_token(tx, desk, inbound.token)
-    subscriptions.bounced(
-        tx, subscription, inbound.refusal is Refusal.GONE, inbound.status, inbound.diagnostic, desk.now()
-    )
+    """A mail to a subscription did not arrive, be it a post or our own question whether they do."""
+    subscription, of_probe = _of_bounce_token(tx, desk, inbound.token)
+    health.bounced(tx, desk, subscription, inbound.refusal, inbound.status, inbound.diagnostic, of_probe)
     return Accepted()
 
 
 def report(tx: Connection, desk: Desk, inbound: Report) -> Result:
-    """A complaint is kept for the operator."""
-    subscription = _of_bounce_token(tx, desk, inbound.token)
-    audit.record(tx, "server", "complaint", f"subscription:{subscription}", desk.now(), detail=inbound.detail[:2_000])
+    """Somebody called mail to the subscription spam."""
+    subscription, _of_probe = _of_bounce_token(tx, desk, inbound.token)
+    health.complained(tx, desk, subscription, inbound.detail)
     return Accepted()
 
 
-def _of_bounce_token(tx: Connection, desk: Desk, token: str) -> int:
-    subscription = handles.printed_on(tx, desk.secret, "bounces", token)
-    if subscription is None:
-        raise Rejected("5.1.1", _("There is no such address here."))
-    return subscription
+def _of_bounce_token(tx: Connection, desk: Desk, token: str) -> tuple[int, bool]:
+    """The subscription, and whether the token was printed on a probe."""
+    for kind in ("bounces", "probe"):
+        thing = handles.printed_on(tx, desk.secret, kind, token)
+        if thing is not None:
+            return thing, kind == "probe"
+    raise Rejected("5.1.1", _("There is no such address here."))
 
 
 def _ask(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from server.errors import NotFound, Rejected
 from server.i18n import _
@@ -17,6 +17,7 @@ from server.store.schema import addresses, bounces, forums, people, subscription
 from server.store.upsert import insert_new
 
 DIAGNOSTIC_CHARS = 2_000
+_WELL = {"bounce_score": 0, "bounced_at": None, "probed_at": None, "stopped_at": None, "stop_reason": ""}
 
 _WITH_ADDRESS = select(subscriptions, addresses.c.channel, addresses.c.address).join_from(subscriptions, addresses)
 _HOURS_OF: Select[Any] = (
@@ -44,14 +45,15 @@ _ROOM = (
 def subscribe(
     tx: Connection, forum_id: int, address_id: int, person_id: int | None, now: int, mode: str = "each"
 ) -> int:
-    """The address gets the forum's posts from now on; the subscription's id. One that is active keeps its mode."""
+    """The address gets the forum's posts from now on; the subscription's id. One that is active, or was stopped, keeps its mode."""
     mine = (subscriptions.c.forum_id == forum_id) & (subscriptions.c.address_id == address_id)
     row = {"forum_id": forum_id, "address_id": address_id, "person_id": person_id, "mode": mode, "created_at": now}
     begun = insert_new(tx, subscriptions, row, ["forum_id", "address_id"])
     if not begun:
-        over = mine & (subscriptions.c.state != "active")
-        again = {"state": "active", "mode": mode, "person_id": person_id}
-        begun = tx.execute(update(subscriptions).where(over).values(**again)).rowcount == 1
+        again = {"state": "active", "person_id": person_id} | _WELL
+        tx.execute(update(subscriptions).where(mine, subscriptions.c.state == "stopped").values(**again))
+        ended = update(subscriptions).where(mine, subscriptions.c.state == "ended")
+        begun = tx.execute(ended.values(mode=mode, **again)).rowcount == 1
     subscription_id = int(tx.execute(select(subscriptions.c.id).where(mine)).scalar_one())
     if begun and mode in schedule.DIGESTS:
         digests_begin(tx, subscription_id, now)
@@ -111,6 +113,38 @@ def attach_room(tx: Connection, forum_id: int, address_id: int, now: int) -> int
 def room_forum(tx: Connection, channel: str, address: str) -> int | None:
     """The id of the forum whose posts go to the room."""
     return tx.execute(_ROOM, {"by": channel, "at": address}).scalar()
+
+
+def stop(tx: Connection, subscription_id: int, reason: str, now: int) -> None:
+    """Nothing is sent to that address until it is resumed; its person stays what they are."""
+    values = {"state": "stopped", "stop_reason": reason, "stopped_at": now, "probed_at": None}
+    tx.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(**values))
+
+
+def resume(tx: Connection, subscription_id: int) -> None:
+    """What was stopped is active again, with a clean record."""
+    stopped = (subscriptions.c.id == subscription_id) & (subscriptions.c.state == "stopped")
+    tx.execute(update(subscriptions).where(stopped).values(state="active", **_WELL))
+
+
+def stopped_of(tx: Connection, person_id: int) -> list[Row[Any]]:
+    """The person's subscriptions that were stopped, with the forum's `slug` and `title`."""
+    query = select(subscriptions, forums.c.slug, forums.c.title).join_from(subscriptions, forums)
+    mine = (subscriptions.c.person_id == person_id, subscriptions.c.state == "stopped")
+    return list(tx.execute(query.where(*mine).order_by(subscriptions.c.id)))
+
+
+def bounces_since(tx: Connection, subscription_id: int, since: int) -> list[Row[Any]]:
+    """What was recorded of the subscription since then."""
+    mine = (bounces.c.subscription_id == subscription_id, bounces.c.at >= since)
+    return list(tx.execute(select(bounces).where(*mine)))
+
+
+def forget_bounces(tx: Connection, probed_before: int, bounced_before: int) -> None:
+    """Clear the record of active subscriptions that were probed or bounced last before then, and what is as old of all."""
+    well = (subscriptions.c.probed_at < probed_before) | (subscriptions.c.bounced_at < bounced_before)
+    tx.execute(update(subscriptions).where(subscriptions.c.state == "active", well).values(**_WELL))
+    tx.execute(delete(bounces).where(bounces.c.at < bounced_before))
 
 
 def bounced(tx: Connection, subscription_id: int, permanent: bool, status: str, diagnostic: str, now: int) -> None:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from server import render
 from server.house import Household
-from server.web import blob, feed, guard, home, leave, mute, ops, sign_in, source, thread, write
+from server.web import blob, feed, guard, home, leave, mute, ops, resume, sign_in, source, thread, write
 from server.web.context import FORM_BYTES, HOUSE, STYLE_URL
 
 FORUM = "/f/{forum:[A-Za-z0-9-]{1,29}}"
@@ -37,6 +37,7 @@ def make_app(house: Household) -> web.Application:
             web.get(FORUM + "/join", write.join),
             web.post(FORUM + "/join", write.join),
             web.post(FORUM + "/leave", write.leave),
+            web.post(FORUM + "/resume", resume.act),
             web.get(POST, thread.thread),
             web.get(POST + "/raw", source.raw),
             web.get(POST + "/thread.mbox", source.mbox),

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp_jinja2
 from aiohttp import web
+from sqlalchemy import Row
 
 from server import limits
 from server.archive.access import STRANGER, Viewer
@@ -22,10 +23,11 @@ FORM_BYTES = 4 * limits.TEXT_CHARS
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Who asks for this page. `session` is the cookie's token, "" for a stranger."""
+    """Who asks for this page. `session` is the cookie's token, "" for a stranger. `stopped`: the subscriptions that they are told of."""
 
     viewer: Viewer = STRANGER
     session: str = ""
+    stopped: tuple[Row[Any], ...] = ()
 
     @property
     def signed_in(self) -> bool:

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from server import log, metrics
 from server.archive import places
-from server.archive.access import STRANGER, Viewer
+from server.archive.access import STRANGER
 from server.errors import Deferred, NotFound, Rejected
 from server.i18n import LOCALES, speaking
 from server.i18n import gettext as _
-from server.people import sessions
+from server.people import sessions, subscriptions
 from server.web.context import VISIT, Visit, base_url, cookie_name, house, page
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -106,14 +106,16 @@ async def visitor(request: web.Request, handler: Handler) -> web.StreamResponse:
         _same_origin(request)
     token = request.cookies.get(cookie_name(request), "")
     if token:
-        viewer = await house(request).store.read(_who, token, house(request).now())
-        request[VISIT] = Visit(viewer, token if viewer.person_id is not None else "")
+        request[VISIT] = await house(request).store.read(_who, token, house(request).now())
     return await handler(request)
 
 
-def _who(tx: Connection, token: str, now: int) -> Viewer:
+def _who(tx: Connection, token: str, now: int) -> Visit:
     person = sessions.person_of(tx, token, now)
-    return STRANGER if person is None else places.viewer(tx, person)
+    viewer = STRANGER if person is None else places.viewer(tx, person)
+    if viewer.person_id is None:
+        return Visit()
+    return Visit(viewer, token, tuple(subscriptions.stopped_of(tx, viewer.person_id)))
 
 
 def _same_origin(request: web.Request) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from server.people import subscriptions
 from tests.cli.conftest import Operator
 
 
@@ -23,7 +24,14 @@ def test_a_mailbox_is_added_with_what_it_is_sent(operator: Operator) -> None:
     assert address.endswith("@shore.example")
     assert (member["name"], member["role"], member["state"], member["may_post"]) == ("Ana", "owner", "active", True)
     assert member["addresses"] == [
-        {"channel": told["channel"], "address": address, "verified": True, "delivery": "daily"}
+        {
+            "channel": told["channel"],
+            "address": address,
+            "verified": True,
+            "delivery": "daily",
+            "stopped": None,
+            "stopped_at": None,
+        }
     ]
 
 
@@ -43,6 +51,22 @@ def test_adding_again_sets_only_what_is_said(operator: Operator) -> None:
     assert (member["role"], member["addresses"][0]["delivery"]) == ("owner", "daily")
     operator.do("member", "add", "ana@x.example", "--forum", "tides", "--delivery", "none")
     assert _members(operator)["ana@x.example"]["addresses"][0]["delivery"] == "none"
+
+
+@pytest.mark.parametrize("option", ["delivery=each", "state=active"])
+def test_mail_that_was_stopped_is_shown_and_resumed(operator: Operator, option: str) -> None:
+    operator.do("member", "add", "ana@x.example", "--forum", "tides", "--delivery", "topics")
+    with operator.home() as home:
+        home.store.write_now(subscriptions.stop, 1, "bounces", 1_700_000_000_000)
+    (address,) = _members(operator)["ana@x.example"]["addresses"]
+    assert (address["delivery"], address["stopped"]) == (None, "bounces")
+    assert address["stopped_at"].startswith("2023-11-14")
+    assert "stopped (bounces, 2023-11-14)" in operator.do("member", "list", "--forum", "tides").out
+    operator.do("member", "set", "ana@x.example", "own_posts=yes", "--forum", "tides")
+    assert _members(operator)["ana@x.example"]["addresses"][0]["stopped"] == "bounces"
+    operator.do("member", "set", "ana@x.example", option, "--forum", "tides")
+    (address,) = _members(operator)["ana@x.example"]["addresses"]
+    assert (address["delivery"], address["stopped"]) == ("each" if "delivery" in option else "topics", None)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ FACTS = {
     "site": "talk.test",
     "choices": "  Nets\n    tides-item+abc@lists.test",
     "words": "> Mine",
+    "mailbox": "ana@members.test",
 }
 
 

@@ -127,3 +127,33 @@ def test_a_bounce_is_kept_with_its_reason(place: Place) -> None:
         2_000,
         NOW,
     )
+
+
+def test_what_was_stopped_is_resumed_with_a_clean_record(place: Place) -> None:
+    mailbox = place.do(membership.join, place.forum, place.ana.person_id, place.ana.address_id, NOW, mode="topics")
+    place.do(subscriptions.change, mailbox, {"bounce_score": 2_600, "bounced_at": NOW, "probed_at": NOW})
+    place.do(subscriptions.stop, mailbox, "bounces", NOW + 1)
+    (stopped,) = place.see(subscriptions.stopped_of, place.ana.person_id)
+    assert (stopped.slug, stopped.stop_reason, stopped.stopped_at, stopped.probed_at) == (
+        "tides",
+        "bounces",
+        NOW + 1,
+        None,
+    )
+    place.do(subscriptions.resume, mailbox)
+    row = place.see(subscriptions.by_id, mailbox)
+    assert (row.state, row.mode, row.bounce_score, row.bounced_at) == ("active", "topics", 0, None)
+    place.do(subscriptions.end, mailbox)
+    place.do(subscriptions.resume, mailbox)
+    assert place.see(subscriptions.by_id, mailbox).state == "ended"
+
+
+def test_an_old_record_is_forgotten_a_fresh_one_stays(place: Place) -> None:
+    first = place.do(membership.join, place.forum, place.ana.person_id, place.ana.address_id, NOW)
+    second = place.do(membership.join, place.forum, place.bruno.person_id, place.bruno.address_id, NOW)
+    for mailbox, at in ((first, NOW), (second, NOW + 10)):
+        place.do(subscriptions.bounced, mailbox, True, "5.1.1", "gone", at)
+        place.do(subscriptions.change, mailbox, {"bounce_score": 1_000, "bounced_at": at})
+    place.do(subscriptions.forget_bounces, probed_before=NOW + 5, bounced_before=NOW + 5)
+    assert [place.see(subscriptions.by_id, each).bounce_score for each in (first, second)] == [0, 1_000]
+    assert [len(place.see(subscriptions.bounces_since, each, 0)) for each in (first, second)] == [0, 1]

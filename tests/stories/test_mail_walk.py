@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from server.store.schema import bounces, deliveries, memberships, posts
+from server.clock import DAY
+from server.people import identity, subscriptions
+from server.store.schema import addresses, bounces, deliveries, memberships, posts
+from server.store.schema import subscriptions as subscribed
 from tests.peers.postfix import Postfix
 from tests.stories.town import Town, letter, read, town
 
@@ -197,18 +200,61 @@ async def _count_is(shore: Town, query: sa.Select[tuple[int]], count: int) -> bo
     return len(await shore.rows(query)) == count
 
 
-async def test_a_bounce_is_recorded_against_the_subscription(shore: Town, postfix: Postfix) -> None:
+async def test_what_comes_back_stops_the_mail_after_a_probe_and_is_told_elsewhere(
+    shore: Town, postfix: Postfix
+) -> None:
     members = postfix.member_domain()
-    ana, gone = f"ana@{members}", f"gone@{members}"
+    ana, gone, second = f"ana@{members}", f"gone@{members}", f"second@{members}"
     pools = await shore.forum("pools")
     await shore.member("pools", ana, "Ana")
-    await shore.member("pools", gone, "Gone")
-    postfix.bounce(gone)
+    person = await shore.member("pools", gone, "Gone")
+    await shore.home.store.write(also_theirs, person, second)
+    postfix.bounce(gone)  # taken, and refused further on: reports come back all the way
+
     await send(postfix, letter(ana, pools, "Hello", "Hello\n", "<h@x.test>"), ana, pools)
-    (row,) = await shore.until(lambda: shore.rows(sa.select(bounces)), "the bounce", 60)
-    assert row.permanent
+    (row,) = await shore.until(lambda: shore.rows(sa.select(bounces)), "the report", 60)
+    assert (row.permanent, row.status) == (True, "5.1.1")
+    assert "this mailbox is gone" in row.diagnostic
     (went,) = await shore.rows(sa.select(deliveries.c.subscription_id).where(deliveries.c.item_kind == "post"))
     assert row.subscription_id == went.subscription_id
+
+    days = {"bounce_score": 2_400, "bounced_at": shore.home.now() - DAY}  # as if it had come back on days before
+    await shore.home.store.write(lambda tx: tx.execute(sa.delete(bounces)))
+    await shore.home.store.write(subscriptions.change, row.subscription_id, days)
+    await send(postfix, letter(ana, pools, "Again", "Hello\n", "<h2@x.test>"), ana, pools)
+    stopped = sa.select(subscribed.c.stop_reason).where(subscribed.c.state == "stopped")
+    (why,) = await shore.until(lambda: shore.rows(stopped), "the probe to come back", 60)
+    assert why.stop_reason == "bounces"
+    told = read((await asyncio.to_thread(postfix.mailbox(second).wait_for, 1))[0])
+    assert told["Subject"] == "Mail of Tide pools has stopped"
+    assert gone in told.get_content()
+    assert "this mailbox is gone" in told.get_content()
+    assert {one.state for one in await shore.rows(sa.select(memberships.c.state))} == {"active"}
+
+
+async def test_what_the_relay_refuses_at_once_counts_as_what_comes_back(shore: Town, postfix: Postfix) -> None:
+    members = postfix.member_domain()
+    ana, nobody, strict = f"ana@{members}", f"nobody@{members}", f"strict@{members}"
+    pools = await shore.forum("pools")
+    for address in (ana, nobody, strict):
+        await shore.member("pools", address, address.partition("@")[0])
+    postfix.refuse(nobody)
+    postfix.refuse(strict, "550 5.7.1 your server is on a blocklist")
+    await send(postfix, letter(ana, pools, "Hello", "Hello\n", "<h@x.test>"), ana, pools)
+    await shore.until(lambda: shore.rows(sa.select(deliveries).where(deliveries.c.state == "failed")), "the refusal")
+    await shore.settled()
+    (row,) = await shore.rows(
+        sa.select(bounces, addresses.c.address)
+        .join(subscribed, subscribed.c.id == bounces.c.subscription_id)
+        .join(addresses, addresses.c.id == subscribed.c.address_id)
+    )
+    assert (row.address, row.permanent, row.status) == (nobody, True, "5.1.1")
+
+
+def also_theirs(tx: sa.Connection, person: int, address: str) -> None:
+    """The person proved another address too."""
+    known = identity.ensure(tx, "email", address, "", 1, verified=True)
+    tx.execute(sa.update(addresses).where(addresses.c.id == known.address_id).values(person_id=person))
 
 
 async def test_postmaster_is_always_answered_and_help_comes_once(shore: Town, postfix: Postfix) -> None:

@@ -113,6 +113,11 @@ def test_a_complaint_is_told_as_one() -> None:
     )
 
 
+def test_the_opposite_of_a_complaint_says_nothing() -> None:
+    text = report("x").replace("message/delivery-status", "message/feedback-report")
+    assert told(text.replace("Reporting-MTA: dns; mx.members.test", "Feedback-Type: not-spam")) is None
+
+
 def test_an_outlook_complaint_is_the_message_alone() -> None:
     found = told(
         "From: staff@hotmail.com\nSubject: complaint about message from 192.0.2.1\nContent-Type: multipart/mixed; boundary=r\n\n"

@@ -15,7 +15,7 @@ from bridges.email.send import Sender
 from bridges.email.settings import Settings
 from bridges.email.tests.posts import MAIL, mailed, post, target
 from bridges.email.tests.scripted_relay import relay
-from server.bridge import EditItem, Failed, File, Later, Lot, NoticeItem, Outcome, PostItem, Sent, Target
+from server.bridge import EditItem, Failed, File, Later, Lot, NoticeItem, Outcome, PostItem, Refusal, Sent, Target
 from server.errors import Deferred
 from tests.fakes import RecordingHouse
 
@@ -107,6 +107,8 @@ async def test_one_refused_receiver_harms_no_other(sending: type[Sending], exten
             ]
             codes = [outcome.code for outcome in found if isinstance(outcome, Failed | Later)]
             assert codes == ["5.1.1", "4.7.1", "5.7.1", "4.3.1", "550"]
+            said = [outcome.refusal for outcome in found if isinstance(outcome, Failed)]
+            assert said == [Refusal.GONE, Refusal.OURS, Refusal.MISSED]
             assert far.recipients == [f"m{n}@far.test" for n in (1, 4, 7, 8)]
             assert all(taken.content.endswith(MAIL) for taken in far.taken)
             assert not far.nonsense

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 import bridges
 from server import clock, config, jobs, log, tokens
-from server.bridge import Claims
+from server.bridge import Claims, Source
 from server.content.attachments import Blobs
 from server.delivery import upkeep
 from server.delivery.courier import Courier
@@ -58,7 +58,9 @@ def household(conf: config.Config, modules: Mapping[str, ModuleType]) -> Househo
             home.bridges[name] = made
     traits = {made.traits.channel: made.traits for made in home.bridges.values()}
     claims = {made.traits.channel: made.claims for made in home.bridges.values() if isinstance(made, Claims)}
-    home.desk = Desk(secret, conf.server.base_url, traits, _operator(home, conf.server.operator), claims, clock.now_ms)
+    sources = {made.traits.channel: made.source for made in home.bridges.values() if isinstance(made, Source)}
+    operator = _operator(home, conf.server.operator)
+    home.desk = Desk(secret, conf.server.base_url, traits, operator, claims, clock.now_ms, sources)
     return home
 
 

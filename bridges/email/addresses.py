@@ -18,7 +18,6 @@ POST, OPERATOR = "post", "operator"
 PLAIN = ("join", "leave", "owner", "request")
 WITH_TOKEN = ("leave", "confirm", "bounces", "item", "mod", "via")
 FUNCTIONS = frozenset(PLAIN + WITH_TOKEN)
-NOT_YET = frozenset({"mod"})  # printed by nothing so far
 OPERATORS = frozenset({"postmaster", "abuse"})  # RFC 5321 section 4.5.1, RFC 2142 section 2
 
 SLUG_CHARS = 29

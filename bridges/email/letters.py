@@ -44,6 +44,8 @@ def notice(item: NoticeItem, domain: str, now: int) -> Mail:
 
 def _mail(item: LetterItem | NoticeItem, head: bytes, now: int, parents: tuple[str, ...]) -> Mail:
     part = mime.text(item.text)
+    if isinstance(item, NoticeItem) and item.enclosed:
+        part = mime.multipart("mixed", [part, *_messages(item.enclosed)])
     tail = (
         unstructured("Subject", item.subject),
         structured("Date", [date(_born(item.message_id, now))]),
@@ -55,6 +57,12 @@ def _mail(item: LetterItem | NoticeItem, head: bytes, now: int, parents: tuple[s
         part.body,
     )
     return Mail(head, b"".join(tail), _to, bounces(item.forum) if item.forum else _null_sender)
+
+
+def _messages(enclosed: tuple[bytes, ...]) -> list[mime.Part]:
+    if len(enclosed) == 1:
+        return [mime.message("message.eml", enclosed[0])]
+    return [mime.message(f"message-{number}.eml", raw) for number, raw in enumerate(enclosed, 1)]
 
 
 def _to(target: Target) -> bytes:

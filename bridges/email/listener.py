@@ -14,7 +14,7 @@ from typing import Any
 
 from aiosmtpd.smtp import Envelope, Session
 
-from bridges.email.addresses import NOT_YET, OPERATOR, POST, Mailbox, ascii_domain, read_local, split
+from bridges.email.addresses import OPERATOR, POST, Mailbox, ascii_domain, read_local, split
 from bridges.email.connection import Connection, Envelopes, Gate, LmtpConnection, one_line
 from bridges.email.parse import parse, refuse_loops
 from bridges.email.receive import inbound
@@ -88,8 +88,6 @@ class Reception:
             return relaying
         if forum is None:
             return self._unknown(local)
-        if mailbox.function in NOT_YET:
-            return "550 5.1.1 " + one_line(_("this kind of answer is not taken by mail yet; please use the web page"))
         return mailbox, forum
 
     def _unknown(self, local: str) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from bridges.email.headers import CRLF, LINE_MAX, path, plain, structured
 
 FILENAME_BYTES = 600  # percent-encoded, so that its line stays below LINE_MAX
+WIRE_LINE = 998  # RFC 5322 section 2.1.1
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}\Z")
 _CONTROLS = dict.fromkeys([c for c in range(32) if c not in (9, 10)] + [127])
 
@@ -61,6 +62,24 @@ def file(filename: str, media_type: str, data: bytes, content_id: str | None = N
     if content_id:
         head += structured("Content-ID", [f"<{path(content_id).decode('ascii')}>"])
     return Part(head, encodebytes(data).replace(b"\n", CRLF))
+
+
+def message(filename: str, raw: bytes) -> Part:
+    """A message inside of ours, its bytes as they came; it must not be encoded (RFC 2046 section 5.2.1).
+
+    One with a line that is longer than a relay takes is a file instead, so that nothing of it is broken on the way.
+    """
+    data = raw if raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r") else _ends(raw)
+    if b"\0" in data or max(map(len, data.split(CRLF))) > WIRE_LINE:
+        return file(filename, "application/octet-stream", raw)
+    head = structured("Content-Type", ["message/rfc822"])
+    head += structured("Content-Transfer-Encoding", ["7bit" if data.isascii() else "8bit"])
+    head += structured("Content-Disposition", ["attachment;", _filename_parameter(filename)])
+    return Part(head, data + CRLF)  # the last line end before a boundary is the boundary's (RFC 2046 section 5.1.1)
+
+
+def _ends(raw: bytes) -> bytes:
+    return raw.replace(CRLF, b"\n").replace(b"\r", b"\n").replace(b"\n", CRLF)
 
 
 def _filename_parameter(filename: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from selectolax.lexbor import LexborHTMLParser
 
-from bridges.email import bounces
+from bridges.email import bounces, reply
 from bridges.email.addresses import OPERATOR, POST, Mailbox, normal
 from bridges.email.mailboxes import mailboxes
 from bridges.email.parse import Mail
@@ -53,6 +53,10 @@ def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
         return Leave(to.slug, author=author)
     if to.function == "confirm":
         return Act(to.slug, author, "confirm", to.token, ref=_ref(mail))
+    if to.function == "mod":
+        body = mail.body()
+        text = body.text if body.text is not None else _words_of(body.html or "")
+        return Act(to.slug, author, "mod", to.token, ref=_ref(mail), words=reply.first_words(text))
     if to.function == "request":
         return Act(to.slug, author, "help", ref=_ref(mail))
     if to.function == "via":

@@ -19,7 +19,7 @@ from server import bridge, limits
 from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
-from server.delivery import digests, letters, notices
+from server.delivery import digests, letters, notices, waiting
 from server.desk import Desk, digest_replies, forums
 from server.i18n import _, speaking
 from server.people import handles, identity, marks
@@ -230,7 +230,11 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
     if template.link and ready.secret:
         facts["link"] = desk.base_url + template.link.format(token=ready.secret)
     language = data.get("language") or "en"
+    enclosed: tuple[bytes, ...] = ()
     with speaking(language):
+        if forum is not None and "posts" in data:
+            held = waiting.about(tx, desk, ready.channel, data, forum, facts.get("link", ""))
+            facts, enclosed = facts | held.facts, held.enclosed
         subject, text = notices.compose(row.template, facts)
     domain = forum.mail_domain if forum is not None else facts["site"]
     return bridge.NoticeItem(
@@ -242,6 +246,7 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
         language=language,
         reply=(template.answer, ready.secret) if template.answer and ready.secret else None,
         in_reply_to=(data["in_reply_to"],) if data.get("in_reply_to") else (),
+        enclosed=enclosed,
     )
 
 

@@ -159,7 +159,45 @@ _TOLD: Mapping[str, Template] = {
         ),
     ),
 }
-TEMPLATES: Mapping[str, Template] = {**_ASKED, **_TOLD}
+_DECIDES = N_(
+    "{intro}\n\n{list}\n"
+    "To decide, answer this mail. Only the first line that you write counts:\n\n{how}\n\n"
+    "Or press a button on this page:\n{link}\n\n{attached}\n"
+)
+_HELD: Mapping[str, Template] = {  # what `delivery.waiting` fills
+    "held": Template(N_("Waiting in {forum}: {what}"), _DECIDES, "mod", "mod", "/mod/{token}", 30 * clock.DAY),
+    "held-still": Template(
+        N_("Still waiting in {forum}: {what}"), _DECIDES, "mod", "mod", "/mod/{token}", 30 * clock.DAY
+    ),
+    "held-first": Template(
+        N_("Your first message to {forum} waits: {subject}"),
+        N_(
+            "Thank you for writing to {forum}. Your message “{subject}” is your first one there, so one of its moderators looks at it "
+            "first. You need not do anything.\n\n{readers}\n\n"
+            "If you would rather not, take it back: answer this mail with the one word\n\n"
+            "    cancel\n\nor press the button on this page:\n{link}\n"
+        ),
+        "mod",
+        "mod",
+        "/mod/{token}",
+        30 * clock.DAY,
+    ),
+    "held-long": Template(
+        N_("Your message to {forum} still waits: {subject}"),
+        N_(
+            "Your message “{subject}” to {forum} has waited for one of its moderators for three days now. "
+            "You need not do anything; to ask them, write to {owner}.\n\n{readers}\n\n"
+            "If you would rather not, take it back: answer this mail with the one word\n\n"
+            "    cancel\n\nor press the button on this page:\n{link}\n"
+        ),
+        "mod",
+        "mod",
+        "/mod/{token}",
+        30 * clock.DAY,
+    ),
+    "verdict": Template(N_("{subject}"), N_("{lines}\n"), "mod", "mod", None, 30 * clock.DAY),
+}
+TEMPLATES: Mapping[str, Template] = {**_ASKED, **_TOLD, **_HELD}
 """Every notice by its name: what somebody is asked to act upon, and what they are only told."""
 
 

@@ -16,6 +16,7 @@ from server import clock, jobs, log, metrics
 from server.delivery import digests, health, outbox
 from server.desk import Desk, book, forums, posts
 from server.errors import Deferred
+from server.moderation import reports
 from server.store.db import Store
 
 EVERY_MS = 5_000
@@ -89,6 +90,7 @@ def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:
     outbox.free_claims(tx, now, dead)
     for each in dead:
         jobs.unregister(tx, each)
+    reports.sweep(tx, desk)
 
 
 def _show(counts: list[Any]) -> None:

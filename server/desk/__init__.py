@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from server import clock
-from server.bridge import Traits
+from server.bridge import Post, Traits
 
 
 @dataclass(frozen=True)
 class Desk:
     """What every unit of work of the write side knows of this server. `traits` by channel; `operator` is (channel, address);
-    `claims` by channel normalise an address of theirs."""
+    `claims` by channel normalise an address of theirs, `sources` write a post as a message."""
 
     secret: bytes
     base_url: str
@@ -20,6 +20,7 @@ class Desk:
     operator: tuple[str, str] | None = None
     claims: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
     now: clock.Clock = clock.now_ms
+    sources: Mapping[str, Callable[[Post], bytes]] = field(default_factory=dict)
 
     def channels(self, takes_back: bool) -> list[str]:
         """The channels that can take back what they sent, or that cannot."""

@@ -18,7 +18,7 @@ from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.errors import Deferred, Rejected
 from server.i18n import _
-from server.moderation import queue
+from server.moderation import queue, reports
 from server.people import identity, membership
 
 QUESTIONS_AN_HOUR = 200  # of one forum, to addresses that nobody vouched for
@@ -279,6 +279,10 @@ def _hold(
         queue.AUTHOR if decision.confirm else queue.MODERATORS,
     )
     metrics.HELD.labels(decision.kind).inc()
+    if not decision.confirm:
+        reports.report(tx, desk, forum, now)
+    if decision.kind == "first":
+        reports.tell_first(tx, desk, forum, post_id, now)
     if asks:
         answered = next((ref.name for ref in names if ref.space == MESSAGE_ID), None)
         letters.notice(

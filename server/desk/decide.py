@@ -24,13 +24,11 @@ APPROVE, REJECT, CANCEL = "approve", "reject", "cancel"
 
 def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
     """Publish the held post H-xxxx; its FORUM/N. Raises NotFound."""
-    row = waiting(tx, name)
+    row = _taken(tx, name)
     forum = forums.by_id(tx, row.forum_id)
-    forums.lock(tx, forum.id)
     names = [Ref(*each) for each in json.loads(row.refs)]
     if place.find(tx, forum.id, names) is not None:  # the id was taken while this one waited
         names = [Ref(bridge.MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>")]
-    queue.release(tx, row.post_id)
     parents = tuple(Ref(*each) for each in json.loads(row.parents))
     seq = accept.publish_held(tx, desk, forum, row.post_id, names, parents)
     audit.record(tx, actor, APPROVE, row.name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")
@@ -39,9 +37,8 @@ def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
 
 def reject(tx: Connection, desk: Desk, name: str, actor: str, reason: str, now: int) -> None:
     """Do not publish the held post H-xxxx; its author is told why, and its words are kept by nobody. Raises NotFound."""
-    row = waiting(tx, name)
+    row = _taken(tx, name)
     post = posts.get(tx, row.post_id)
-    queue.release(tx, row.post_id)
     posts.empty(tx, row.post_id, "rejected", now)
     if reason and post.address_id is not None and post.channel in desk.traits:
         facts = {"reason": reason, "subject": post.subject}
@@ -59,8 +56,7 @@ def reject(tx: Connection, desk: Desk, name: str, actor: str, reason: str, now: 
 
 def cancel(tx: Connection, name: str, actor: str, now: int) -> None:
     """Its author takes the held post H-xxxx back: nothing of it is kept. Raises NotFound."""
-    row = waiting(tx, name)
-    queue.release(tx, row.post_id)
+    row = _taken(tx, name)
     posts.empty(tx, row.post_id, "retracted", now)
     audit.record(tx, actor, CANCEL, row.name, now, forum_id=row.forum_id)
 
@@ -70,6 +66,14 @@ def waiting(tx: Connection, name: str) -> Row[Any]:
     row = queue.find(tx, name)
     if row is None:
         raise NotFound(_("There is no held post {name}.").format(name=name))
+    return row
+
+
+def _taken(tx: Connection, name: str) -> Row[Any]:
+    """As `waiting`, and it waits no longer: of two who decide at once one comes too late."""
+    forums.lock(tx, waiting(tx, name).forum_id)
+    row = waiting(tx, name)
+    queue.release(tx, row.post_id)
     return row
 
 

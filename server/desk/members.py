@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row
 from server import bridge
 from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Report, Result
 from server.delivery import health, letters
-from server.desk import Desk, author, decide, forums, policy, posts, screen
+from server.desk import Desk, answers, author, decide, forums, policy, posts, screen
 from server.errors import Rejected
 from server.i18n import _
-from server.moderation import audit, bans, queue
+from server.moderation import audit, bans, queue, reports
 from server.people import handles, identity, membership, subscriptions
 
 
@@ -78,13 +78,15 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
     if inbound.automatic:
         return Accepted()
     forum = forums.addressed(tx, inbound.forum)
+    if inbound.verb == "mod":
+        return answers.act(tx, desk, inbound)
     if inbound.verb == "confirm" and inbound.token:
         return _confirm(tx, desk, forum, inbound.token)
     if author.is_banned(tx, forum.id, inbound.author):
         raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
     who = author.ensure(tx, inbound.author, desk.now(), named=False)
-    answers = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
-    _tell(tx, desk, forum, inbound.author.channel, who.address_id, "help", once_a_day=True, answers=answers)
+    named = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
+    _tell(tx, desk, forum, inbound.author.channel, who.address_id, "help", once_a_day=True, answers=named)
     return Accepted()
 
 
@@ -132,6 +134,9 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
             identity.ensure(tx, channel, identity.address(tx, address_id), waiting.author_name, now)
             if still := screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id)):
                 queue.hand_over(tx, row.post_id, still.reason)
+                reports.report(tx, desk, forum, now)
+                if still.kind == "first":
+                    reports.tell_first(tx, desk, forum, row.post_id, now)
             else:
                 decide.approve(tx, desk, row.name, f"person:{person_id}", now)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
 
 from server.store.schema import audit
 
@@ -13,3 +16,9 @@ def record(
     """Note an act. `actor` is "person:ID", "command" or "server"; `thing` names what it was done to, never by an address."""
     row = {"at": now, "forum_id": forum_id, "actor": actor, "verb": verb, "thing": thing, "detail": detail}
     tx.execute(insert(audit), row)
+
+
+def latest(tx: Connection, forum_id: int, thing: str, verbs: Sequence[str]) -> Row[Any] | None:
+    """The last of these acts on a thing of the forum."""
+    mine = (audit.c.forum_id == forum_id, audit.c.thing == thing, audit.c.verb.in_(verbs))
+    return tx.execute(select(audit).where(*mine).order_by(audit.c.id.desc()).limit(1)).first()

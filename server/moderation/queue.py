@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from server.store.schema import forums, held, posts
 from server.store.upsert import insert_new
@@ -82,3 +82,45 @@ def listing(tx: Connection, forum_id: int | None) -> list[Row[Any]]:
         .order_by(held.c.post_id)
     )
     return list(tx.execute(query if forum_id is None else query.where(held.c.forum_id == forum_id)))
+
+
+# Who has been told ----------------------------------------------------------------------------------------------------
+def unreported(tx: Connection, forum_id: int, most: int) -> list[Row[Any]]:
+    """What its moderators do not know of yet, oldest first."""
+    return _told(tx, held.c.forum_id == forum_id, held.c.reported_at.is_(None))[:most]
+
+
+def entry(tx: Connection, post_id: int) -> list[Row[Any]]:
+    """The post that waits for its moderators, as the others here; none if it does not (any more)."""
+    return _told(tx, held.c.post_id == post_id)
+
+
+def forums_to_report(tx: Connection) -> list[int]:
+    """The forums with something that their moderators do not know of yet."""
+    new = (held.c.awaits == MODERATORS, held.c.reported_at.is_(None))
+    return list(tx.scalars(select(held.c.forum_id).where(*new).distinct().order_by(held.c.forum_id)))
+
+
+def to_remind(tx: Connection, before: int) -> list[Row[Any]]:
+    """What the moderators have known of since before then, and were not reminded of."""
+    return _told(tx, held.c.reported_at <= before, held.c.reminded_at.is_(None))
+
+
+def to_tell(tx: Connection, before: int) -> list[Row[Any]]:
+    """What has waited since before then, and its author was not told."""
+    return _told(tx, posts.c.arrived_at <= before, held.c.told_at.is_(None))
+
+
+def _told(tx: Connection, *which: ColumnElement[bool]) -> list[Row[Any]]:
+    query = (
+        select(held, posts.c.subject, posts.c.person_id, posts.c.address_id, posts.c.channel)
+        .join_from(held, posts)
+        .where(held.c.awaits == MODERATORS, *which)
+        .order_by(held.c.forum_id, held.c.post_id)
+    )
+    return list(tx.execute(query))
+
+
+def note(tx: Connection, post_ids: Sequence[int], what: str, now: int) -> None:
+    """Note that somebody was told of these posts; `what` is "reported_at", "reminded_at" or "told_at"."""
+    tx.execute(update(held).where(held.c.post_id.in_(post_ids)).values({what: now}))

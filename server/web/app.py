@@ -7,12 +7,13 @@ from aiohttp import web
 
 from server import render
 from server.house import Household
-from server.web import blob, feed, guard, home, leave, mute, ops, resume, sign_in, source, thread, write
+from server.web import blob, feed, guard, home, leave, moderate, mute, ops, resume, sign_in, source, thread, write
 from server.web.context import FORM_BYTES, HOUSE, STYLE_URL
 
 FORUM = "/f/{forum:[A-Za-z0-9-]{1,29}}"
 POST = FORUM + r"/{number:[1-9][0-9]{0,17}}"
 COMMUNITY = "/c/{community:[A-Za-z0-9-]{1,29}}"
+HELD = "/{name:H-[a-z2-7]{4}}"
 TOKEN = "{token:[A-Za-z2-7]{26}}"  # noqa: S105  a pattern
 
 
@@ -49,6 +50,9 @@ def make_app(house: Household) -> web.Application:
             web.post("/leave/" + TOKEN, leave.act),
             web.get("/mute/" + TOKEN + "/{number:[1-9][0-9]{0,17}}", mute.show),
             web.post("/mute/" + TOKEN + "/{number:[1-9][0-9]{0,17}}", mute.act),
+            web.get("/mod/" + TOKEN, moderate.show),
+            web.get("/mod/" + TOKEN + HELD, moderate.show_one),
+            web.post("/mod/" + TOKEN + HELD, moderate.act),
             web.get("/sign-in", sign_in.ask),
             web.post("/sign-in", sign_in.send),
             web.get("/sign-in/" + TOKEN, sign_in.show),

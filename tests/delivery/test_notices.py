@@ -23,6 +23,14 @@ FACTS = {
     "choices": "  Nets\n    tides-item+abc@lists.test",
     "words": "> Mine",
     "mailbox": "ana@members.test",
+    # of held posts, from `delivery.waiting`
+    "what": "2 messages",
+    "intro": "2 messages wait for you.",
+    "list": "1. this\n2. that\n",
+    "how": "approve 2",
+    "attached": "They are attached.",
+    "readers": "Once it is published it is public.",
+    "lines": "It is published.",
 }
 
 

@@ -1,0 +1,175 @@
+"""Answers to notices about held posts: a moderator decides, an author takes back. By mail (`act`) or by a page (`decide`).
+
+The token of the notice proves the mailbox that it was sent to, and that alone: whether its reader still looks after the forum is
+asked again. It is not used up, for a report may hold several posts; whoever decides second is told who was first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from server import bridge
+from server.bridge import Accepted, Act, Result
+from server.delivery import letters
+from server.delivery.waiting import how
+from server.desk import Desk, decide, forums
+from server.errors import CommandError, Rejected
+from server.i18n import _, speaking
+from server.moderation import audit, queue, words
+from server.people import handles, identity, membership
+
+AUTHOR = "author"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A valid token's notice: who answers, and about which posts (id, name), in its order."""
+
+    forum: Row[Any]
+    address_id: int
+    person_id: int
+    language: str
+    channel: str
+    by_author: bool
+    posts: tuple[tuple[int, str], ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [name for _post, name in self.posts]
+
+
+def asked(tx: Connection, desk: Desk, token: str) -> Asked | None:
+    """What the token is about; None if it is none, or no longer one. Raises Rejected for a moderator who is none any more."""
+    grant = handles.redeem(tx, "mod", token, desk.now())
+    if grant is None:
+        return None
+    data = grant.data
+    forum, address_id = forums.by_id(tx, grant.thing_id), int(data["address_id"])
+    person_id = identity.person_at(tx, address_id)
+    found = Asked(
+        forum,
+        address_id,
+        person_id,
+        str(data.get("language") or "en"),
+        str(data["channel"]),
+        data["role"] == AUTHOR,
+        tuple((int(post), str(name)) for post, name in data["posts"]),
+    )
+    if not found.by_author and not _looks_after(tx, desk, found):
+        raise Rejected("5.7.1", _("You do not look after {forum} any more.").format(forum=forum.title))
+    return found
+
+
+def _looks_after(tx: Connection, desk: Desk, by: Asked) -> bool:
+    member = membership.of(tx, by.person_id, by.forum.id)
+    if member is not None and member.state == "active" and member.role in membership.MODERATORS:
+        return True
+    return desk.operator == (by.channel, identity.address(tx, by.address_id))
+
+
+def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
+    """An answer by mail: do what its first words say, and confirm it in one mail. Raises Rejected for a token that is over."""
+    by = asked(tx, desk, inbound.token or "")
+    if by is None or by.forum.slug != inbound.forum.lower():
+        raise Rejected(
+            "5.7.1", _("This mail is too old to be answered: see the latest one, or the page that it names.")
+        )
+    with speaking(by.language):
+        verdict = words.read(inbound.words, by.names, by.language)
+        if isinstance(verdict, words.Unclear):
+            subject, about = _("Nothing was done in {forum}: {names}"), by.names
+            lines = [_("{why} So nothing was done.").format(why=verdict.why), "", *_help(by)]
+        else:
+            subject, about = _("Done in {forum}: {names}"), [by.names[place] for place in verdict.which]
+            lines = [decided_on(tx, desk, by, verdict.verb, place, verdict.reason) for place in verdict.which]
+        subject = subject.format(forum=by.forum.title, names=", ".join(about))
+    _confirm(tx, desk, by, inbound, subject, "\n".join(lines))
+    return Accepted()
+
+
+def _help(by: Asked) -> list[str]:
+    if by.by_author:
+        return [_("To take your message back, answer with the one word “cancel”. If you need not, do nothing.")]
+    return [_("Your answer may begin with:"), "", how(len(by.posts))]
+
+
+def decided_on(tx: Connection, desk: Desk, by: Asked, verb: str, place: int, reason: str = "") -> str:
+    """Do it to one post; a sentence on what is now, in the language that is spoken."""
+    post_id, name = by.posts[place]
+    row = next((each for each in queue.entry(tx, post_id)), None)
+    if row is None:
+        return already(tx, by, name)
+    title = f"{name} “{row.subject or _('(no subject)')}”"
+    if by.by_author != (verb == words.CANCEL):
+        return _("{post}: only its author can take it back, and only moderators decide.").format(post=title)
+    actor, now = f"person:{by.person_id}", desk.now()
+    if verb == words.APPROVE:
+        where = decide.approve(tx, desk, name, actor, now)
+        return _("{post} is published: {url}").format(post=title, url=f"{desk.base_url}/f/{where}")
+    if verb == words.CANCEL:
+        decide.cancel(tx, name, actor, now)
+        return _("{post} is taken back: it was shown to nobody but moderators, and nothing of it is kept.").format(
+            post=title
+        )
+    if verb == words.BAN:
+        return _ban(tx, desk, name, title, actor)
+    decide.reject(tx, desk, name, actor, reason, now)
+    told = _("its author is told why") if reason else _("its author is told nothing, for you gave no reason")
+    return _("{post} is not published; {told}.").format(post=title, told=told)
+
+
+def _ban(tx: Connection, desk: Desk, name: str, title: str, actor: str) -> str:
+    try:
+        decide.ban_author(tx, name, actor, desk.now())
+    except CommandError as problem:
+        return f"{title}: {problem}"
+    decide.reject(tx, desk, name, actor, "", desk.now())
+    return _("{post} is not published, and its author can neither post nor join any more.").format(post=title)
+
+
+def already(tx: Connection, by: Asked, name: str) -> str:
+    """Who decided on a post that waits no longer, and what."""
+    done = audit.latest(tx, by.forum.id, name, (decide.APPROVE, decide.REJECT, decide.CANCEL))
+    if done is None:
+        return _("{name} waits no longer.").format(name=name)
+    if done.verb == decide.CANCEL:
+        return _("{name} was taken back by its author.").format(name=name)
+    who = _who(tx, done.actor, by)
+    if done.verb == decide.APPROVE:
+        return _("{name} was already published by {who}, as {post}.").format(name=name, who=who, post=done.detail)
+    return _("{name} was already rejected by {who}.").format(name=name, who=who)
+
+
+def _who(tx: Connection, actor: str, by: Asked) -> str:
+    kind, _colon, number = actor.partition(":")
+    if kind != "person":
+        return _("the operator")
+    if int(number) == by.person_id:
+        return _("you")
+    return (not by.by_author and str(identity.person(tx, int(number)).name)) or _("a moderator")
+
+
+def _confirm(tx: Connection, desk: Desk, by: Asked, inbound: Act, subject: str, lines: str) -> None:
+    answers = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
+    data = {
+        "thing": by.forum.id,
+        "address_id": by.address_id,
+        "language": by.language,
+        "role": AUTHOR if by.by_author else "moderator",
+        "posts": [list(post) for post in by.posts],
+        "subject": subject,
+        "lines": lines,
+        "in_reply_to": answers,
+    }
+    letters.notice(
+        tx,
+        address_id=by.address_id,
+        channel=by.channel,
+        template="verdict",
+        data=data,
+        forum_id=by.forum.id,
+        now=desk.now(),
+    )

@@ -1,0 +1,137 @@
+"""Who learns that a post waits: moderators, at once and after a day; its author, where first posts are held, and after three days.
+
+The first post is reported at once. What comes within ten minutes of a report is gathered into the next one, so that a flood is a mail
+in ten minutes. Books notices; decides nothing. Their words: `delivery.waiting`, their answers: `desk.answers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row
+
+from server import clock
+from server.bridge import WEB
+from server.delivery import letters
+from server.desk import Desk, forums
+from server.moderation import queue
+from server.people import identity, membership
+
+GATHER_MS = 10 * clock.MINUTE
+REMIND_MS = clock.DAY
+TELL_MS = 3 * clock.DAY
+POSTS = 25
+"""In one report; the others come with the next one."""
+
+
+class Receiver(NamedTuple):
+    channel: str
+    address_id: int
+    language: str
+
+
+def report(tx: Connection, desk: Desk, forum: Row[Any], now: int) -> None:
+    """Report what is new to the forum's moderators, unless the last report is not ten minutes old: then `sweep` does."""
+    if letters.asked(tx, "held", forum.id, now - GATHER_MS + 1):
+        return
+    rows = queue.unreported(tx, forum.id, POSTS)
+    if rows and _book(tx, desk, forum, "held", rows, now):
+        queue.note(tx, [row.post_id for row in rows], "reported_at", now)
+
+
+def tell_first(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, now: int) -> None:
+    """Tell the author of a first post what happens next, and how to take it back."""
+    _tell(tx, desk, forum, "held-first", queue.entry(tx, post_id), now)
+
+
+def sweep(tx: Connection, desk: Desk) -> None:
+    """What is due: reports that were gathered, reminders, words to authors."""
+    now = desk.now()
+    for forum_id in queue.forums_to_report(tx):
+        forums.lock(tx, forum_id)
+        report(tx, desk, forums.by_id(tx, forum_id), now)
+    for forum_id, group in groupby(queue.to_remind(tx, now - REMIND_MS), lambda row: int(row.forum_id)):
+        rows = list(group)[:POSTS]
+        _book(tx, desk, forums.by_id(tx, forum_id), "held-still", rows, now)
+        queue.note(tx, [row.post_id for row in rows], "reminded_at", now)
+    by_author = sorted(queue.to_tell(tx, now - TELL_MS), key=lambda row: (row.forum_id, row.author))
+    for (forum_id, _author), group in groupby(by_author, lambda row: (int(row.forum_id), str(row.author))):
+        rows = list(group)
+        _tell(tx, desk, forums.by_id(tx, forum_id), "held-long", rows[:POSTS], now)
+        queue.note(tx, [row.post_id for row in rows], "told_at", now)
+
+
+def _book(tx: Connection, desk: Desk, forum: Row[Any], template: str, rows: Sequence[Row[Any]], now: int) -> int:
+    """A notice for each moderator; how many there are."""
+    receivers = moderators(tx, desk, forum.id)
+    for receiver in receivers:
+        _notice(tx, forum, template, receiver, rows, "moderator", now)
+    return len(receivers)
+
+
+def _tell(tx: Connection, desk: Desk, forum: Row[Any], template: str, rows: Sequence[Row[Any]], now: int) -> None:
+    """A notice for the author of these posts, at most once a day and address."""
+    receiver = _reached(tx, desk, rows[0]) if rows else None
+    if receiver is None or letters.recent(tx, template, receiver.address_id, forum.id, now - letters.ONCE_IN):
+        return
+    _notice(tx, forum, template, receiver, rows, "author", now)
+
+
+def _notice(
+    tx: Connection, forum: Row[Any], template: str, to: Receiver, rows: Sequence[Row[Any]], role: str, now: int
+) -> None:
+    data = {
+        "thing": forum.id,
+        "address_id": to.address_id,
+        "language": to.language,
+        "posts": [[row.post_id, row.name] for row in rows],
+        "role": role,
+        "subject": rows[0].subject,
+    }
+    letters.notice(
+        tx,
+        address_id=to.address_id,
+        channel=to.channel,
+        template=template,
+        data=data,
+        forum_id=forum.id,
+        now=now,
+    )
+
+
+def moderators(tx: Connection, desk: Desk, forum_id: int) -> list[Receiver]:
+    """One address of each who looks after the forum, a mailbox if they have one; where there is nobody, the operator's."""
+    chosen: dict[int, Row[Any]] = {}
+    for row in membership.owners(tx, forum_id):
+        if row.channel in desk.traits:
+            before = chosen.get(row.person_id)
+            if before is None or (desk.traits[before.channel].takes_back and not desk.traits[row.channel].takes_back):
+                chosen[row.person_id] = row
+    if chosen:
+        return [
+            Receiver(row.channel, row.address_id, identity.person(tx, person_id).language)
+            for person_id, row in chosen.items()
+        ]
+    if desk.operator is None:
+        return []
+    channel, address = desk.operator
+    known = identity.ensure(tx, channel, address, "", desk.now())
+    return [Receiver(channel, known.address_id, identity.person(tx, known.person_id).language)]
+
+
+def _reached(tx: Connection, desk: Desk, row: Row[Any]) -> Receiver | None:
+    """Where the author of a held post is reached: by the way it came, from the web in their mailbox."""
+    if row.person_id is None:
+        return None
+    language = identity.person(tx, row.person_id).language
+    if row.channel != WEB:
+        there = row.channel in desk.traits and row.address_id is not None
+        return Receiver(row.channel, row.address_id, language) if there else None
+    for channel in desk.channels(takes_back=False):
+        address = identity.address_of(tx, row.person_id, channel)
+        known = identity.find(tx, channel, address) if address else None
+        if known is not None:
+            return Receiver(channel, known.address_id, language)
+    return None

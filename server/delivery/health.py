@@ -1,8 +1,8 @@
 """Whether mail to a subscription arrives: a score of what came back, a probe before it is stopped, and telling its person.
 
 A mailbox that fails on one day, or refuses what we wrote, is not a mailbox that is gone: only days count, each once, the score fades,
-and nothing stops before a mail that says so came back too. A complaint stops at once. Neither ends a membership. Decides; the rows
-are written by `people.subscriptions`.
+and nothing stops before a mail that says so came back too; where very many fail on one day, it is us. A complaint stops at once. Neither
+ends a membership. Decides; the rows are written by `people.subscriptions`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import clock, metrics
+from server import clock, log, metrics
 from server.bridge import Refusal
 from server.delivery import letters
 from server.desk import Desk, forums
@@ -25,6 +25,8 @@ PROBE_WAIT = 7 * clock.DAY  # mail systems try for five days (RFC 5321 section 4
 KEPT = 180 * clock.DAY  # diagnostics name people
 NOTES_A_DAY = 5  # of one subscription
 REASON_CHARS = 300
+MANY, ONE_IN = 20, 10  # so many stopped in a day, and more than one in ten of all, are not so many broken mailboxes
+_log = log.get("health")
 
 
 def score(row: Row[Any], now: int) -> int:
@@ -47,7 +49,11 @@ def bounced(
     if len(before) < NOTES_A_DAY:
         subscriptions.bounced(tx, row.id, refusal is Refusal.GONE, status, words, now)
     if of_probe and row.probed_at is not None:
-        _stop(tx, desk, row, "bounces", words or status)
+        if _is_us(tx, now):
+            subscriptions.change(tx, row.id, {"probed_at": None})  # the next day that counts asks again
+            _tell_operator(tx, desk, row.forum_id, words or status)
+        else:
+            _stop(tx, desk, row, "bounces", words or status)
         return
     counted = max((WEIGHTS[Refusal.GONE if each.permanent else Refusal.MISSED] for each in before), default=0)
     if WEIGHTS[refusal] <= counted:  # a day counts once, by its worst
@@ -79,6 +85,31 @@ def resume(tx: Connection, row: Row[Any], actor: str, now: int) -> None:
 def sweep(tx: Connection, now: int) -> None:
     """Mailboxes from which no probe came back are well again; what is old is forgotten."""
     subscriptions.forget_bounces(tx, probed_before=now - PROBE_WAIT, bounced_before=now - KEPT)
+
+
+def _is_us(tx: Connection, now: int) -> bool:
+    """Whether so many mailboxes fail that it must be our own relay, name or reputation, whatever is said of them."""
+    stopped = subscriptions.stopped_since(tx, now - clock.DAY, "bounces")
+    return stopped >= MANY and stopped * ONE_IN >= subscriptions.active(tx)
+
+
+def _tell_operator(tx: Connection, desk: Desk, forum_id: int, reason: str) -> None:
+    """At most once a day."""
+    _log.error("too many mailboxes fail: none is stopped any more today", reason=reason)
+    if desk.operator is None:
+        return
+    channel, address = desk.operator
+    at = identity.ensure(tx, channel, address, "", desk.now()).address_id
+    if not letters.recent(tx, "many-bounces", at, forum_id, desk.now() - letters.ONCE_IN):
+        letters.notice(
+            tx,
+            address_id=at,
+            channel=channel,
+            template="many-bounces",
+            data={"reason": reason[:REASON_CHARS]},
+            forum_id=forum_id,
+            now=desk.now(),
+        )
 
 
 def _probe(tx: Connection, row: Row[Any], reason: str, now: int) -> None:

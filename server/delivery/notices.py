@@ -136,6 +136,15 @@ _TOLD: Mapping[str, Template] = {
             "To get mail again, sign in at {url} and press “Send it again”, or write to {join} from that mailbox.\n"
         ),
     ),
+    "many-bounces": Template(
+        N_("Very many mailboxes of {forum} fail"),
+        N_(
+            "So many mailboxes failed within a day that the fault is probably ours: the relay, our DNS, or our name with the "
+            "providers. No further mailbox is stopped today. The last answer was:\n\n  {reason}\n\n"
+            "Look with `junto queue list` and at the relay's log. Members whose mail was stopped are shown by `junto member list`; "
+            "`junto member set ADDRESS state=active` sends it again.\n"
+        ),
+    ),
     "post-rejected": Template(
         N_("Not published in {forum}: {subject}"),
         N_("A moderator decided not to publish your message in {forum}.\n\n{reason}\n"),

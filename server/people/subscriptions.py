@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
 
 from server.errors import NotFound, Rejected
 from server.i18n import _
@@ -132,6 +132,17 @@ def stopped_of(tx: Connection, person_id: int) -> list[Row[Any]]:
     query = select(subscriptions, forums.c.slug, forums.c.title).join_from(subscriptions, forums)
     mine = (subscriptions.c.person_id == person_id, subscriptions.c.state == "stopped")
     return list(tx.execute(query.where(*mine).order_by(subscriptions.c.id)))
+
+
+def stopped_since(tx: Connection, since: int, reason: str) -> int:
+    """How many were stopped for that reason since then, and still are."""
+    query = select(func.count()).select_from(subscriptions)
+    return tx.scalar(query.where(subscriptions.c.stopped_at > since, subscriptions.c.stop_reason == reason)) or 0
+
+
+def active(tx: Connection) -> int:
+    """How many are active, rooms too."""
+    return tx.scalar(select(func.count()).select_from(subscriptions).where(subscriptions.c.state == "active")) or 0
 
 
 def bounces_since(tx: Connection, subscription_id: int, since: int) -> list[Row[Any]]:

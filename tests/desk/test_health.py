@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,6 +199,28 @@ def test_a_complaint_stops_at_once_and_ends_nothing(shore: Shore) -> None:
     assert shore.notices("probe") == []
     states = rows(shore.table, sa.select(memberships.c.state))
     assert {each.state for each in states} == {"active"}
+
+
+def test_where_very_many_fail_it_is_us(shore: Shore) -> None:
+    shore.table.desk = replace(shore.table.desk, operator=("post", "root@x.test"))
+
+    def others(tx: sa.Connection) -> None:
+        for number in range(health.MANY):
+            known = identity.ensure(tx, "post", f"m{number}@x.test", "", shore.table.now, verified=True)
+            made = membership.join(tx, 1, known.person_id, known.address_id, shore.table.now)
+            assert made is not None
+            subscriptions.stop(tx, made, "bounces", shore.table.now + 3 * clock.DAY)
+
+    shore.table.do(others)
+    shore.days(3, GONE)
+    shore.bounces(GONE, "probe")
+    shore.bounces(GONE, "probe")
+    assert (shore.row.state, shore.row.probed_at) == ("active", None)
+    assert len(shore.notices("many-bounces")) == 1
+    shore.days(1, GONE)
+    assert len(shore.notices("probe")) == 2
+    shore.bounces(GONE, "probe")
+    assert shore.row.state == "stopped"  # a day later these twenty are yesterday's
 
 
 def test_a_room_is_never_stopped(shore: Shore) -> None:

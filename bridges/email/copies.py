@@ -76,6 +76,9 @@ class Copies:
         """Whether `next` may have one; False when none will come."""
         return bool(self._again or self._left) and not self.spent and not self.late
 
+    def leave(self) -> None:
+        """A connection carries no more of it."""
+
     def next(self) -> Job | None:
         """The next copy; None when there is none now, or no more may go."""
         if self._again:
@@ -142,7 +145,7 @@ class SignedCopies(Copies):
         self._signature, self._threads = signature, threads
         self._ready: deque[Job] = deque()
         self._under_way: dict[asyncio.Future[Signed], list[Target]] = {}
-        self._news = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()  # connections that wait for a copy
         self._problem: BaseException | None = None
 
     async def more(self) -> bool:
@@ -155,9 +158,18 @@ class SignedCopies(Copies):
                 return True
             if not self._under_way:
                 return False
-            self._news.clear()
-            await self._news.wait()
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(waiting)
+            await waiting
         return False
+
+    def leave(self) -> None:
+        """One of those that wait takes over, to carry what is there or to leave as well."""
+        while self._idle:
+            waiting = self._idle.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
 
     def rest(self) -> list[Target]:
         signing = [target for batch in self._under_way.values() for target in batch]
@@ -189,13 +201,10 @@ class SignedCopies(Copies):
 
     def _landed(self, future: asyncio.Future[Signed]) -> None:
         batch = self._under_way.pop(future)
-        self._news.set()
-        if future.cancelled():
+        self.leave()  # one connection for each batch: its copies go in one pipelined row, and idle ones cost nothing
+        if future.cancelled() or future.exception() is not None:
             self._left.extendleft(batch)
-            return
-        self._problem = future.exception()
-        if self._problem is not None:
-            self._left.extendleft(batch)
+            self._problem = future.exception() if not future.cancelled() else RuntimeError("nothing is signed any more")
             return
         for one in future.result():
             if isinstance(one, Job):

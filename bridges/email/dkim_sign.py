@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -39,8 +40,9 @@ _PADDING, _HASH = padding.PKCS1v15(), Prehashed(hashes.SHA256())
 
 def relaxed(field: bytes) -> bytes:
     """A header field in the form that is hashed (RFC 6376 section 3.4.2)."""
-    value = _BLANKS.sub(b" ", field.partition(b":")[2].replace(CRLF, b"")).strip(b" \t")
-    return headers.name(field) + b":" + value + CRLF
+    name, _colon, value = field.partition(b":")
+    words = _BLANKS.sub(b" ", value.replace(CRLF, b"")).strip(b" \t")
+    return name.rstrip(b" \t").lower() + b":" + words + CRLF
 
 
 def body_hash(message: bytes, begin: int) -> bytes:
@@ -64,6 +66,14 @@ def body_hash(message: bytes, begin: int) -> bytes:
     return found.digest()
 
 
+class _Shape(NamedTuple):
+    """Our field up to its signature, the same as it is hashed, and which of a receiver's lines are hashed before it."""
+
+    begin: bytes
+    hashed: bytes
+    places: list[int]
+
+
 class Signature:
     """Signs the copies of one mail in a domain's name; any thread may ask. No name of its receivers' lines stands elsewhere in it."""
 
@@ -79,23 +89,24 @@ class Signature:
             f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain};\r\n\ts={key.selector}; t={seconds};"
         )
         self._begin += f" bh={digest};"
-        self._shapes: dict[tuple[bytes, ...], tuple[bytes, bytes]] = {}
+        self._shapes: dict[tuple[bytes, ...], _Shape] = {}
 
     def field(self, lines: bytes) -> bytes:
         """The signature's field for the copy with these lines of its own; it stands before the copy."""
-        own = [field for field in headers.split(lines) if headers.name(field) in SIGNED]
-        begin, hashed = self._shape(tuple(map(headers.name, own)))
+        own = list(map(relaxed, headers.split(lines)))
+        begin, hashed, places = self._shape(tuple([field.partition(b":")[0] for field in own]))
         digest = self._common.copy()
-        digest.update(b"".join([*map(relaxed, own), hashed]))
+        digest.update(b"".join([own[place] for place in places]) + hashed)
         signed = b64encode(self._key.private.sign(digest.digest(), _PADDING, _HASH))
         folded = [signed[at : at + FOLD_AT] for at in range(0, len(signed), FOLD_AT)]
         return begin + b"\r\n\t".join(folded) + CRLF
 
-    def _shape(self, own: tuple[bytes, ...]) -> tuple[bytes, bytes]:
-        """The field up to its signature for copies with lines of these names, and the same as it is hashed (RFC 6376 section 3.7)."""
+    def _shape(self, own: tuple[bytes, ...]) -> _Shape:
+        """What is the same in the copies whose own lines have these names."""
         found = self._shapes.get(own)
         if found is None:
-            names = [name.decode() for name in (*self._names, *own, *SEALED)]
+            places = [at for at, name in enumerate(own) if name in SIGNED]
+            names = [name.decode() for name in (*self._names, *(own[at] for at in places), *SEALED)]
             rows, row = [], "h="
             for name in names:
                 if len(row) + len(name) > FOLD_AT:
@@ -104,5 +115,6 @@ class Signature:
                 row += name + ":"
             rows.append(row.removesuffix(":") + ";")
             begin = "\r\n\t".join((self._begin, *rows, "b=")).encode()
-            found = self._shapes[own] = (begin, relaxed(begin + CRLF).removesuffix(CRLF))
+            hashed = relaxed(begin + CRLF).removesuffix(CRLF)  # RFC 6376 section 3.7
+            found = self._shapes[own] = _Shape(begin, hashed, places)
         return found

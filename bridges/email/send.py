@@ -148,13 +148,13 @@ class Sender:
     async def _work(self, copies: Copies, connections: asyncio.Semaphore) -> None:
         """Carry copies over one connection after another until none is left or no connection can be had."""
         async with connections:
-            while copies.fruitless < FRUITLESS and await copies.more():
-                try:
-                    link = await self._link()
-                except Unavailable as problem:
-                    copies.problem = str(problem)
-                    return
-                await self._carry(link, copies)
+            try:
+                while copies.fruitless < FRUITLESS and await copies.more():
+                    await self._carry(await self._link(), copies)
+            except Unavailable as problem:
+                copies.problem = str(problem)
+            finally:
+                copies.leave()
 
     async def _carry(self, link: Link, copies: Copies) -> None:
         before = copies.settled

@@ -20,20 +20,11 @@ from pathlib import Path
 
 TOKEN_LETTERS = 26
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 section 6, in small letters
-_PAIRS = [
-    first + second for first in _ALPHABET for second in _ALPHABET
-]  # ten bits at a time: a post may need 20,000 tokens
-
-
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
-_BITS = 5 * TOKEN_LETTERS
-_ID_BITS = 40  # of a printed token; the other 90 are its proof
-_PROOF_BITS = _BITS - _ID_BITS
-_PROOF_BYTES = 12
-
-
-def _letters(bits: int) -> str:
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in range(120, -1, -10)])
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]  # ten bits at a time
+_VALUES = {pair: value for value, pair in enumerate(_PAIRS)}
+_LETTER = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))  # by `translate`: a letter of each random byte
+_ID_BITS, _ID_LETTERS = 40, 8  # of a printed token; the other 18 letters, 90 bits, are its proof
+_PROOF_LETTERS = TOKEN_LETTERS - _ID_LETTERS
 
 
 def printer(key: bytes, kind: str) -> Callable[[int, int], str]:
@@ -47,25 +38,25 @@ def printer(key: bytes, kind: str) -> Callable[[int, int], str]:
     def make(thing: int, epoch: int) -> str:
         if thing >> _ID_BITS:
             raise ValueError(f"{thing} does not fit into a token")
-        mac = blake2b(b"%b%d:%d" % (before, thing, epoch), key=key, digest_size=_PROOF_BYTES, person=b"token").digest()
-        proof = int.from_bytes(mac, "big") >> (8 * _PROOF_BYTES - _PROOF_BITS)
-        return _letters((thing ^ _mask(key, proof)) << _PROOF_BITS | proof)
+        mac = blake2b(b"%b%d:%d" % (before, thing, epoch), key=key, digest_size=_PROOF_LETTERS, person=b"token")
+        proof = mac.digest().translate(_LETTER)
+        hidden = thing ^ _mask(key, proof)
+        masked = (_PAIRS[hidden >> 30], _PAIRS[hidden >> 20 & 1023], _PAIRS[hidden >> 10 & 1023], _PAIRS[hidden & 1023])
+        return "".join(masked) + proof.decode()
 
     return make
 
 
 def printed_id(key: bytes, token: str) -> int:
     """The id that a printed token claims to carry: compare the token with the one that `printer` makes of it (`same`)."""
-    bits = 0
-    for letter in token.lower():
-        bits = bits << 5 | _VALUES[letter]
-    proof = bits & ((1 << _PROOF_BITS) - 1)
-    return bits >> _PROOF_BITS ^ _mask(key, proof)
+    token, hidden = token.lower(), 0
+    for at in range(0, _ID_LETTERS, 2):
+        hidden = hidden << 10 | _VALUES[token[at : at + 2]]
+    return hidden ^ _mask(key, token[_ID_LETTERS:].encode())
 
 
-def _mask(key: bytes, proof: int) -> int:
-    raw = blake2b(proof.to_bytes(_PROOF_BYTES, "big"), key=key, digest_size=_ID_BITS // 8, person=b"mask").digest()
-    return int.from_bytes(raw, "big")
+def _mask(key: bytes, proof: bytes) -> int:
+    return int.from_bytes(blake2b(proof, key=key, digest_size=_ID_BITS // 8, person=b"mask").digest(), "big")
 
 
 def same(one: str, other: str) -> bool:
@@ -75,7 +66,7 @@ def same(one: str, other: str) -> bool:
 
 def random_token() -> str:
     """A token that is handed out once (sign-in, confirm, API)."""
-    return _letters(secrets.randbits(_BITS))
+    return secrets.token_bytes(TOKEN_LETTERS).translate(_LETTER).decode()
 
 
 def token_hash(token: str) -> str:
@@ -86,7 +77,7 @@ def token_hash(token: str) -> str:
 def is_token(text: str) -> bool:
     """Whether the text has a token's form; says nothing of whether it is one of ours."""
     lowered = text.lower()
-    return len(lowered) == TOKEN_LETTERS and all(letter in _VALUES for letter in lowered)
+    return len(lowered) == TOKEN_LETTERS and all(letter in _ALPHABET for letter in lowered)
 
 
 def uuid7() -> str:

@@ -28,7 +28,7 @@ SIGNED = frozenset(
     (
         *SEALED,
         *(b"sender", b"auto-submitted", b"content-disposition", b"list-id", b"list-post", b"list-help", b"list-owner"),
-        *(b"list-archive", b"list-subscribe", b"archived-at"),
+        *(b"list-archive", b"list-subscribe", b"archived-at", b"x-junto-mute"),
     )
 )
 FOLD_AT = 72

@@ -1,4 +1,4 @@
-"""From claimed rows to lots: checked once more, with their tokens, and the item ready to be said. Writes nothing but a notice's grant.
+"""From claimed rows to lots: checked once more, and with their tokens and the item ready to be said. Writes nothing but a notice's grant.
 
 Two steps, because a grant is written and loading a post only reads: `check` runs in the claim's own transaction, `load` after it.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,11 @@ from server.store.schema import memberships, posts, reactions, revisions, subscr
 
 POSTS = ("post", "edit", "retraction", "reaction")
 TO_MEMBERS = ("post", "digest")  # what a subscription is sent, with its ways out
+PRINTED = (  # by kind of item: what a copy's tokens are called, and their kind
+    (TO_MEMBERS, {"leave": "leave", "bounces": "bounces", "mute": "mute"}),
+    (("notice",), {"bounces": "probe"}),  # what comes back of a probe comes back to a token of its own
+)
+_TARGET = attrgetter("id", "attempts", "address", "subscription_id", "item_kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Ready:
     kind: str
     item_id: int
     channel: str
-    targets: tuple[Target, ...]
+    rows: tuple[Row[Any], ...]
     secret: str | None = None
     via: str | None = None
 
@@ -47,30 +53,14 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
     """Look at each claimed row again: still subscribed, still a member, still published, not muted? And which must not leave, and why."""
     dropped = _unwanted(tx, rows) | _vanished(tx, rows) | _muted(tx, rows)
     kept = [row for row in rows if row.id not in dropped]
-    subscribed = sorted(
-        {row.subscription_id for row in kept if row.subscription_id is not None and row.item_kind in TO_MEMBERS}
-    )
-    printed = {
-        kind: handles.printed_many(tx, desk.secret, kind, subscribed) if subscribed else {}
-        for kind in ("leave", "bounces", "mute")
-    }
-    groups: dict[tuple[str, int], list[Target]] = {}
+    groups: dict[tuple[str, int], list[Row[Any]]] = {}
     channel = rows[0].channel if rows else ""
-    probed = sorted(
-        {row.subscription_id for row in kept if row.subscription_id is not None and row.item_kind == "notice"}
-    )
-    probes = handles.printed_many(tx, desk.secret, "probe", probed)
     for row in kept:
-        if row.item_kind == "notice":  # what comes back of a probe comes back to a token of its own
-            tokens = {"bounces": probes[row.subscription_id]} if row.subscription_id in probes else {}
-        else:
-            tokens = {kind: of[row.subscription_id] for kind, of in printed.items() if row.subscription_id in of}
-        target = Target(row.id, row.attempts, row.address or "", tokens)
-        groups.setdefault((row.item_kind, row.item_id), []).append(target)
+        groups.setdefault((row.item_kind, row.item_id), []).append(row)
     via = _via(tx, desk, [item for kind, item in groups if kind == "post"])
     ready = [
-        Ready(kind, item, channel, tuple(targets), *_tokens(tx, desk, channel, kind, item, via, now))
-        for (kind, item), targets in groups.items()
+        Ready(kind, item, channel, tuple(group), *_tokens(tx, desk, channel, kind, item, via, now))
+        for (kind, item), group in groups.items()
     ]
     return ready, dropped
 
@@ -153,14 +143,36 @@ def load(tx: Connection, desk: Desk, ready: Sequence[Ready]) -> tuple[list[Lot],
     """The items, in the port's words; and the claimed rows of posts that were taken back since the claim, each with the reason."""
     lots: list[Lot] = []
     gone: dict[int, str] = {}
-    shelf = Shelf(tx, desk)
+    shelf, tokens = Shelf(tx, desk), _printed(tx, desk, ready)
     for each in ready:
         item = None if _is_gone(tx, each) else _item(tx, desk, each, shelf)
         if item is None:
-            gone |= {target.delivery: "taken back" for target in each.targets}
+            gone |= {row.id: "taken back" for row in each.rows}
         else:
-            lots.append(Lot(item, each.targets, f"{each.kind}:{each.item_id}"))
+            lots.append(Lot(item, [_target(row, tokens) for row in each.rows], f"{each.kind}:{each.item_id}"))
     return lots, gone
+
+
+Printed = Mapping[str, Mapping[str, Mapping[int, str]]]
+
+
+def _printed(tx: Connection, desk: Desk, ready: Sequence[Ready]) -> Printed:
+    """By item kind, name and subscription: the tokens that copies carry."""
+    found: dict[str, dict[str, dict[int, str]]] = {}
+    for item_kinds, names in PRINTED:
+        rows = [row for each in ready if each.kind in item_kinds for row in each.rows]
+        ids = {row.subscription_id for row in rows if row.subscription_id is not None}
+        printed = {name: handles.printed_many(tx, desk.secret, kind, ids) for name, kind in names.items()}
+        found |= dict.fromkeys(item_kinds, printed)
+    return found
+
+
+def _target(row: Row[Any], printed: Printed) -> Target:
+    delivery, attempt, address, subscription, kind = _TARGET(row)
+    tokens = {}
+    if subscription is not None and kind in printed:
+        tokens = {name: of[subscription] for name, of in printed[kind].items()}
+    return Target(delivery, attempt, address or "", tokens)
 
 
 class Shelf:

@@ -17,7 +17,7 @@ from server.bridge import Failed, Later, Outcome, Sent, Traits
 from server.store import db
 from server.store.listed import listed
 from server.store.schema import addresses, attempts, deliveries, fanouts, forums, server_state
-from server.store.upsert import insert_from
+from server.store.upsert import insert_from, insert_rows
 
 UNIQUE = ["item_kind", "origin", "channel", "address_id"]
 OPEN = ("due", "claimed")
@@ -225,7 +225,7 @@ def claim(tx: Connection, traits: Traits, holder: str, limit: int, now: int) -> 
     The next attempt is booked before this one is made: should we die, it happens at its time.
     """
     query = _DUE_IN_ORDER if traits.ordered else _DUE
-    picked = list(tx.execute(query, {"of": traits.channel, "now": now, "most": limit}))
+    picked = tx.execute(query, {"of": traits.channel, "now": now, "most": limit}).all()
     by_pause: dict[int, list[int]] = {}
     for row in picked:
         by_pause.setdefault(pause(traits, row.attempts), []).append(row.id)
@@ -259,8 +259,7 @@ def settle(tx: Connection, traits: Traits, results: Sequence[Settled], now: int)
     for result in mine:
         if not isinstance(result.outcome, Sent):
             _settle_unsent(tx, traits, result, owned[result.delivery].created_at, now)
-    if mine:
-        tx.execute(attempts.insert(), [_attempt(result, now) for result in mine])
+    insert_rows(tx, attempts, ATTEMPT, [_attempt(result, now) for result in mine])
     return [
         Refused(row.subscription_id, result.outcome, row.item_kind == "notice")
         for result in mine
@@ -281,12 +280,14 @@ def _settle_unsent(tx: Connection, traits: Traits, result: Settled, created_at: 
     tx.execute(deliveries.update().where(_d.id == result.delivery).values(**values))
 
 
-def _attempt(result: Settled, now: int) -> dict[str, Any]:
+ATTEMPT = ("delivery_id", "number", "at", "outcome", "code", "detail")
+_WORDS = {Sent: "sent", Later: "later", Failed: "failed"}
+
+
+def _attempt(result: Settled, now: int) -> tuple[Any, ...]:
     outcome = result.outcome
-    word = {Sent: "sent", Later: "later", Failed: "failed"}[type(outcome)]
     code = "" if isinstance(outcome, Sent) else outcome.code
-    values = {"delivery_id": result.delivery, "number": result.attempt, "at": now}
-    return values | {"outcome": word, "code": code, "detail": outcome.detail[:1_000]}
+    return (result.delivery, result.attempt, now, _WORDS[type(outcome)], code, outcome.detail[:1_000])
 
 
 def set_aside(tx: Connection, dropped: Mapping[int, str], now: int) -> None:

@@ -5,7 +5,6 @@ An IN of as many parameters as ids is a new text for each length: made, parsed a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ class _Json(TypeDecorator[Sequence[int]]):
     cache_ok = True
 
     def process_bind_param(self, value: Sequence[int] | None, dialect: Dialect) -> str:
-        return json.dumps(list(value or ()))
+        return str(list(value or ()))  # of numbers that is JSON
 
 
 class _Each(FunctionElement[int]):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table
+from sqlalchemy import Connection, Dialect, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 COUNTED = {"preserve_rowcount": True}  # else the number of inserted rows is lost where the driver answers with columns
@@ -51,6 +51,21 @@ def _from_select(
     return insert.from_select(columns, source, include_defaults=False).on_conflict_do_nothing(
         index_elements=list(unique)
     )
+
+
+def insert_rows(tx: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert many rows of plain values, given for each of the columns, straight through the driver: a third of the price."""
+    if not rows:
+        return
+    text, order = _plain_insert(tx.dialect, table, columns)
+    tx.exec_driver_sql(text, list(rows) if order is None else [dict(zip(order, row, strict=True)) for row in rows])
+
+
+@lru_cache(maxsize=32)
+def _plain_insert(dialect: Dialect, table: Table, columns: tuple[str, ...]) -> tuple[str, tuple[str, ...] | None]:
+    """The statement, and the names of its parameters where the driver wants them by name."""
+    compiled = table.insert().compile(dialect=dialect, column_keys=list(columns))
+    return str(compiled), columns if not compiled.positional else None
 
 
 def insert_id(tx: Connection, table: Table, **values: Any) -> int:

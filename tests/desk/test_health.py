@@ -247,10 +247,10 @@ def test_the_probe_carries_a_token_of_its_own(shore: Shore) -> None:
     shore.days(3, GONE)
     claimed = shore.table.do(outbox.claim, POST, "me", 100, shore.table.now)
     (ready,), _dropped = shore.table.do(items.check, shore.table.desk, claimed, shore.table.now)
-    (target,) = ready.targets
+    (lot,), _gone = shore.table.store.read_now(items.load, shore.table.desk, [ready])
+    (target,) = lot.targets
     assert target.tokens == {"bounces": shore.token("probe")}
     assert shore.token("probe") != shore.token("bounces")
-    (lot,), _gone = shore.table.store.read_now(items.load, shore.table.desk, [ready])
     assert "bo@x.test came back" in lot.item.text  # type: ignore[union-attr]
 
 

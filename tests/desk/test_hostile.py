@@ -134,7 +134,7 @@ def test_what_is_claimed_is_looked_at_once_more(table: Table) -> None:
         claimed = outbox.claim(tx, POST, "me", 100, table.now)
         ready, dropped = items.check(tx, table.desk, claimed, table.now)
         outbox.set_aside(tx, dropped, table.now)
-        return [target.delivery for each in ready for target in each.targets]
+        return [row.id for each in ready for row in each.rows]
 
     (one,) = table.do(look)
     assert [row.address_id for row in booked(table) if row.id == one] == [dora.address_id]
@@ -167,7 +167,7 @@ def test_what_is_taken_back_after_the_claim_is_not_said(table: Table) -> None:
         return items.check(tx, table.desk, rows_, table.now)[0]
 
     first = table.do(claimed)
-    table.do(lambda tx: outbox.settle(tx, ROOM, [outbox.Settled(first[0].targets[0].delivery, 1, Sent())], table.now))
+    table.do(lambda tx: outbox.settle(tx, ROOM, [outbox.Settled(first[0].rows[0].id, 1, Sent())], table.now))
     new = Edit("pools", by, Ref("post", "1"), Ref("form", "f"), "other words")
     table.do(change.edit, table.desk, prepare(new, table.blobs))
     edit = table.do(claimed)

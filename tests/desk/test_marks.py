@@ -88,8 +88,9 @@ def test_what_waits_when_its_thread_is_muted_does_not_leave(table: Table) -> Non
     claimed = table.do(outbox.claim, POST, "me", 10, table.now)
     ready, dropped = table.do(items.check, table.desk, claimed, table.now)
     assert dropped == {row.id: "thread muted" for row in booked(table) if row.address_id == bo.address_id}
-    assert [target.address for each in ready for target in each.targets] == ["cy@x.test"]
-    assert set(ready[0].targets[0].tokens) == {"leave", "bounces", "mute"}
+    assert [row.address for each in ready for row in each.rows] == ["cy@x.test"]
+    (lot,), _gone = table.store.read_now(items.load, table.desk, ready)
+    assert set(lot.targets[0].tokens) == {"leave", "bounces", "mute"}
     assert cy.address_id in {row.address_id for row in booked(table)}
 
 

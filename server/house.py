@@ -17,7 +17,7 @@ from server.bridge import Forum, Health, Inbound, Ref, Result, Rows
 from server.config import Config
 from server.content.attachments import Blobs
 from server.delivery import outbox
-from server.desk import Desk, accept, book, change, forums, letters, members, place, tidy
+from server.desk import Desk, accept, book, change, commands, forums, letters, members, place, tidy
 from server.desk.prepare import Prepared, Written, prepare
 from server.errors import JuntoError, Rejected, StoreUnavailable
 from server.people import identity, subscriptions
@@ -77,6 +77,8 @@ class Household:
                 return await write(letters.accept, desk, inbound)
             case bridge.Act():
                 return await write(members.act, desk, inbound)
+            case bridge.Request():
+                return await write(commands.run, desk, inbound)
 
     async def _prepared(self, inbound: Written) -> Prepared[Written]:
         try:

@@ -19,6 +19,7 @@ from bridges.email.connection import Connection, Envelopes, Gate, LmtpConnection
 from bridges.email.parse import parse, refuse_loops
 from bridges.email.receive import inbound
 from bridges.email.settings import Settings, within
+from bridges.email.slowing import Slowing
 from server import limits, log, metrics
 from server.bridge import Accepted, Duplicate, Forum, House, Inbound, Proof, Result
 from server.clock import Clock, now_ms
@@ -41,6 +42,7 @@ class Reception:
         self._house, self._settings, self._clock = house, settings, clock
         self._networks = settings.networks
         self._parsing = asyncio.Semaphore(PARSERS)
+        self._slowing = Slowing()
         self.under_way: set[asyncio.Task[list[str]]] = set()
 
     async def handle_HELO(self, server: Connection, session: Session, envelope: Envelope, hostname: str) -> bytes:
@@ -125,7 +127,7 @@ class Reception:
         except Exception as error:  # noqa: BLE001  a loop's edge: the message comes again, its bytes are not lost
             reply = await self.handle_exception(error)
             return [reply] * len(envelope.destinations)
-        replies = {to: await self._answer(to, thing) for to, thing in zip(wanted, read, strict=True)}
+        replies = {to: await self._answer(to, thing, str(peer)) for to, thing in zip(wanted, read, strict=True)}
         return [replies[to] for to in envelope.destinations]
 
     def _read(
@@ -146,10 +148,12 @@ class Reception:
                 read.append(refusal)
         return read
 
-    async def _answer(self, to: Destination, thing: Inbound | Rejected | None) -> str:
+    async def _answer(self, to: Destination, thing: Inbound | Rejected | None, peer: str) -> str:
         try:
             if isinstance(thing, Rejected):
                 raise thing
+            if thing is not None:
+                self._slowing.check(thing, peer)
             said = "250 2.0.0 taken, nothing to do" if thing is None else _said(await self._house.accept(thing))
         except Rejected as refusal:
             said = f"{_reply_code(refusal.code)} {_class(refusal.code, '5', '5.0.0')} {one_line(refusal.reason)}"

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from selectolax.lexbor import LexborHTMLParser
 
-from bridges.email import bounces, reply
+from bridges.email import bounces, commands, reply
 from bridges.email.addresses import OPERATOR, POST, Mailbox, normal
+from bridges.email.body import Body
 from bridges.email.mailboxes import mailboxes
 from bridges.email.parse import Mail
-from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Proof, Ref
+from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Proof, Ref, Request
 from server.errors import Rejected
 from server.i18n import _
 
@@ -28,9 +29,10 @@ def inbound(mail: Mail, to: Mailbox, proof: Proof, domain: str) -> Inbound | Non
     answer them, and what nobody wrote joins nobody. Raises Rejected.
     """
     if to.function == POST:
-        return _post(mail, to.slug, _author(mail, proof))
+        return _post_or_habit(mail, to.slug, _author(mail, proof))
     if to.function == "item":
-        return replace(_post(mail, to.slug, _author(mail, proof)), item=to.token)
+        said = _post_or_habit(mail, to.slug, _author(mail, proof))
+        return replace(said, item=to.token) if isinstance(said, NewPost) else said
     if to.function == "bounces":
         return bounces.read(mail, to.slug, to.token or "")
     if to.function == OPERATOR:
@@ -45,6 +47,16 @@ def inbound(mail: Mail, to: Mailbox, proof: Proof, domain: str) -> Inbound | Non
     return _asked(mail, to, _author(mail, proof))
 
 
+def _post_or_habit(mail: Mail, forum: str, author: Author) -> NewPost | Request:
+    """A post; but "unsubscribe" and its like, sent to everybody by habit, is a request."""
+    body = mail.body()
+    if not mail.automatic and (body.text is not None or len(body.html or "") < commands.READ_CHARS):
+        wish = commands.habit(mail.subject or "", _words(body), forum)
+        if wish is not None:
+            return Request(forum, author, (wish,), ref=_ref(mail))
+    return _post(mail, forum, author, body)
+
+
 def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
     """What a person asks one of a forum's functions."""
     if to.function == "join":
@@ -54,11 +66,10 @@ def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
     if to.function == "confirm":
         return Act(to.slug, author, "confirm", to.token, ref=_ref(mail))
     if to.function == "mod":
-        body = mail.body()
-        text = body.text if body.text is not None else _words_of(body.html or "")
-        return Act(to.slug, author, "mod", to.token, ref=_ref(mail), words=reply.first_words(text))
+        return Act(to.slug, author, "mod", to.token, ref=_ref(mail), words=reply.first_words(_words(mail.body())))
     if to.function == "request":
-        return Act(to.slug, author, "help", ref=_ref(mail))
+        words = commands.found(mail.subject or "", _words(mail.body()), to.slug)
+        return Request(to.slug, author, words, about=_parents(mail), ref=_ref(mail))
     if to.function == "via":
         return _letter(mail, "author", to.slug, author, to.token)
     raise Rejected("5.1.1", _("this address takes no mail"))
@@ -77,15 +88,19 @@ def _ref(mail: Mail) -> Ref:
     return Ref(MESSAGE_ID, mail.message_id)
 
 
-def _post(mail: Mail, forum: str, author: Author) -> NewPost:
+def _parents(mail: Mail) -> tuple[Ref, ...]:
+    return tuple(Ref(MESSAGE_ID, one) for one in mail.parents if one != mail.message_id)
+
+
+def _post(mail: Mail, forum: str, author: Author, body: Body | None = None) -> NewPost:
     if mail.tree[0].media_type == "message/partial":  # RFC 2046 section 5.2.2: pieces that a reader would have to join
         raise Rejected("5.6.1", _("the message is one piece of a larger one; please send it whole"))
-    body = mail.body()
+    body = body or mail.body()
     return NewPost(
         forum=forum,
         author=author,
         refs=(_ref(mail),),
-        parents=tuple(Ref(MESSAGE_ID, one) for one in mail.parents if one != mail.message_id),
+        parents=_parents(mail),
         subject=mail.subject,
         text=body.text,
         html=body.html,
@@ -111,13 +126,15 @@ def _letter(mail: Mail, to: str, forum: str | None, author: Author, token: str |
         forum=forum,
         token=token,
         subject=mail.subject or "",
-        text=body.text if body.text is not None else _words_of(body.html or ""),
+        text=_words(body),
         original=mail.raw,
         ref=_ref(mail),
         automatic=mail.automatic,
     )
 
 
-def _words_of(html: str) -> str:
-    """The words of a letter that has only HTML; who reads it has the original too."""
-    return LexborHTMLParser(html).text(separator="\n", strip=True) if html else ""
+def _words(body: Body) -> str:
+    """The text, or the words of a mail that has only HTML; who reads a letter has the original too."""
+    if body.text is not None or not body.html:
+        return body.text or ""
+    return LexborHTMLParser(body.html).text(separator="\n", strip=True)

@@ -40,6 +40,7 @@ from server.bridge.inbound import (
     NewPost,
     Reaction,
     Report,
+    Request,
     Result,
     Retract,
 )
@@ -113,6 +114,7 @@ __all__ = [
     "Ref",
     "Refusal",
     "Report",
+    "Request",
     "Result",
     "Retract",
     "RetractionItem",

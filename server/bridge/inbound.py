@@ -128,10 +128,9 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A word of a member or a moderator: the bridge finds the verb, what follows it, and the token; the server runs it.
+    """A word with a token, by whoever has it: the bridge finds the verb, what follows it, and the token; the server runs it.
 
-    Verbs: "confirm" (with token), "help". Unknown verbs are answered with the help. `words`: what stands after the verb on its line.
-    `about`: the names of what this answers, nearest first, for verbs that mean a thread.
+    Verbs: "confirm". Unknown ones are answered with the help. `words`: what stands after the verb on its line.
     """
 
     forum: str
@@ -141,10 +140,27 @@ class Act:
     ref: Ref | None = None
     automatic: bool = False
     words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asks of a forum in words, several things at once; all are answered together. `ref` is its own name.
+
+    `commands`: each a verb and what follows it: "help"; "join" [MODE]; "leave"; "whoami"; "delivery" MODE; "conversations" HOW;
+    "mute", "unmute", "follow", "unfollow" [N]; "hide"; "show"; "name" NAME; "timezone" ZONE; "language" TAG; "addressed" forum or direct;
+    "own-posts" yes or no; "digest-hour" HOUR; "digest-day" DAY; "delete" N; "resume"; "unknown", for words that are none of these.
+    `about`: the names of what it answers, nearest first, for verbs that mean a thread.
+    """
+
+    forum: str
+    author: Author
+    commands: tuple[tuple[str, ...], ...] = ()
     about: tuple[Ref, ...] = ()
+    ref: Ref | None = None
+    automatic: bool = False
 
 
-Inbound = NewPost | Edit | Retract | Reaction | Join | Leave | Bounce | Report | Letter | Act
+Inbound = NewPost | Edit | Retract | Reaction | Join | Leave | Bounce | Report | Letter | Act | Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,8 @@ class LetterItem:
 class NoticeItem:
     """Words of the server itself (a sign-in link, a confirmation, help), already in the reader's language.
 
-    `reply`: (verb, token) if an answer to this notice means something, for example ("confirm", TOKEN). `in_reply_to`: Message-IDs.
+    `reply`: (verb, token) if an answer to this notice means something, for example ("confirm", TOKEN), or ("request", "").
+    `in_reply_to`: Message-IDs.
     """
 
     id: int

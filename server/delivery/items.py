@@ -236,7 +236,7 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
             "address": forum.slug + at,
             "owner": f"{forum.slug}-owner{at}",
         }
-        facts |= {"join": f"{forum.slug}-join{at}", "leave": f"{forum.slug}-leave{at}"}
+        facts |= {word: f"{forum.slug}-{word}{at}" for word in ("join", "leave", "request")}
     if row.template == digest_replies.QUESTION and forum is not None:
         facts |= _which_post(tx, desk, forum, data)
     if template.link and ready.secret:
@@ -256,7 +256,7 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
         text=text,
         message_id=f"<{data['uuid']}@{domain}>",
         language=language,
-        reply=(template.answer, ready.secret) if template.answer and ready.secret else None,
+        reply=(template.answer, ready.secret or "") if template.answer else None,
         in_reply_to=(data["in_reply_to"],) if data.get("in_reply_to") else (),
         enclosed=enclosed,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Row
 
 from server import clock, tokens
 from server.delivery import outbox
+from server.people import identity
 from server.store.schema import deliveries, letters
 from server.store.upsert import insert_id
 
@@ -28,9 +30,10 @@ def notice(
     now: int,
     subscription_id: int | None = None,
 ) -> int:
-    """Book words of the server itself for one address; `template` is one of `delivery.notices.TEMPLATES`. No secret in `data`.
+    """Book words of the server itself for one address, in its reader's language. No secret in `data`.
 
-    With a `subscription_id` it is a probe: what comes back of it is told from what comes back of posts.
+    `template` is one of `delivery.notices.TEMPLATES`. With a `subscription_id` it is a probe: what comes back of it is told from what
+    comes back of posts.
     """
     letter_id = insert_id(
         tx,
@@ -38,7 +41,7 @@ def notice(
         kind="notice",
         forum_id=forum_id,
         template=template,
-        data=json.dumps({"uuid": tokens.uuid7(), **data}),
+        data=json.dumps({"uuid": tokens.uuid7(), "language": identity.language_at(tx, address_id), **data}),
         created_at=now,
     )
     outbox.book_one(tx, "notice", letter_id, channel, address_id, now, forum_id, subscription_id)
@@ -105,6 +108,16 @@ def asked(tx: Connection, template: str, forum_id: int, since: int) -> int:
     """How many such notices a forum sent since then."""
     mine = (letters.c.template == template, letters.c.forum_id == forum_id, letters.c.created_at >= since)
     return tx.scalar(sa.select(sa.func.count()).select_from(letters).where(*mine)) or 0
+
+
+def sent(tx: Connection, templates: Sequence[str], forum_id: int, since: int, address_id: int | None = None) -> int:
+    """How many such notices a forum sent since then, to that address or (None) to anybody."""
+    query = sa.select(sa.func.count()).select_from(letters)
+    if address_id is not None:
+        booked = sa.and_(deliveries.c.item_kind == "notice", deliveries.c.item_id == letters.c.id)
+        query = query.join(deliveries, booked).where(deliveries.c.address_id == address_id)
+    mine = (letters.c.template.in_(templates), letters.c.forum_id == forum_id, letters.c.created_at >= since)
+    return tx.scalar(query.where(*mine)) or 0
 
 
 def sent_by(tx: Connection, person_id: int, since: int) -> int:

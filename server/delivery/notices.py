@@ -19,7 +19,7 @@ def N_(message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`grants`: the kind of token that it carries, if any; `answer`: the verb of an answer to it; `link`: a path for the token."""
+    """`grants`: the kind of token that it carries, if any; `answer`: what an answer to it is, with that token; `link`: a path for it."""
 
     subject: str
     text: str
@@ -59,6 +59,15 @@ _ASKED: Mapping[str, Template] = {
         grants="confirm",
         answer="confirm",
     ),
+    "confirm-words": Template(
+        N_("Please confirm: your request to {forum}"),
+        N_(
+            "{results}Somebody, probably you, asked {forum} for this:\n\n{list}\n\n"
+            "If you want it, answer this mail; nothing need be written. If it was not you, ignore it: nothing changes.\n"
+        ),
+        grants="confirm",
+        answer="confirm",
+    ),
     "confirm-post": Template(
         N_("Please confirm your message to {forum}"),
         N_(
@@ -82,6 +91,27 @@ _ASKED: Mapping[str, Template] = {
         valid_ms=14 * clock.DAY,
     ),
 }
+WORDS = N_(
+    "Commands are one a line, in the subject or the text of a mail to the address for commands:\n\n"
+    "  help                       this mail\n"
+    "  join, leave                become a member, or go\n"
+    "  who am I                   what is known of you here\n"
+    "  delivery HOW               each (every post), topics (first posts, and threads that you take part in),\n"
+    "                             mentions (answers to you), daily or weekly (one mail with what was new), none\n"
+    "  conversations HOW          each, digest or none: talk in the room\n"
+    "  mute, follow               in answer to a mail of the thread, or with a post's number: mute 12\n"
+    "  unmute, unfollow           take that back\n"
+    "  hide my address            your mails show an address that reaches you through the forum\n"
+    "  show my address            take that back\n"
+    "  addressed direct           no second copy of what is sent to you directly; addressed forum: the forum's copy\n"
+    "  own posts yes              what you write comes back to you; own posts no: it does not\n"
+    "  digest hour 8              digests come at eight where you live; digest day friday: weekly ones then\n"
+    "  name NAME                  how others see you\n"
+    "  timezone Europe/Lisbon     where you live\n"
+    "  language pt                in which language these mails are\n"
+    "  delete 12                  take back your post number 12\n"
+    "  resume                     mail comes again after it was stopped"
+)
 _TOLD: Mapping[str, Template] = {
     "welcome": Template(
         N_("Welcome to {forum}"),
@@ -103,10 +133,17 @@ _TOLD: Mapping[str, Template] = {
             "  write to everybody:     {address}\n"
             "  join:                   {join}\n"
             "  leave:                  {leave}\n"
+            "  commands:               {request}\n"
             "  its owners (people):    {owner}\n\n"
             "To answer somebody, just answer their mail. Every post also has a page, where it can be answered too. "
-            "To leave, the unsubscribe button of your mail program does the same as the address above.\n"
+            "To leave, the unsubscribe button of your mail program does the same as the address above.\n\n{commands}\n"
         ),
+        answer="request",
+    ),
+    "answer": Template(
+        N_("Your request to {forum}"),
+        N_("{results}\n\nOther words that are understood: write “help” to {request}, or answer this mail with it.\n"),
+        answer="request",
     ),
     "letter-sent": Template(
         N_("Sent to {name} only: {subject}"),
@@ -211,11 +248,11 @@ TEMPLATES: Mapping[str, Template] = {**_ASKED, **_TOLD, **_HELD}
 
 
 def compose(template: str, facts: Mapping[str, str]) -> tuple[str, str]:
-    """(subject, text) in the reader's language. `facts`: forum, address, url, link, name, subject, reason, whichever it names.
+    """(subject, text) in the reader's language. `facts`: forum, address, url, link, name, subject, reason, results, whichever it names.
 
     Raises KeyError for a name that is no template's.
     """
-    words, filled = TEMPLATES[template], _Forgiving(facts)
+    words, filled = TEMPLATES[template], _Forgiving({"commands": _(WORDS), **facts})
     text = _(words.text).format_map(filled)
     return _(words.subject).format_map(filled), "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from server import limits
-from server.bridge import WEB, Author
+from server.bridge import WEB, Author, Doubt
 from server.content.sanitize import plain_line
 from server.desk import Desk
 from server.errors import Rejected
@@ -33,6 +33,15 @@ def is_banned(tx: Connection, forum_id: int, author: Author) -> bool:
     if author.channel == WEB:
         addresses = [row.address for row in identity.addresses_of(tx, [int(author.address)])]
     return any(bans.applies(tx, forum_id, address) is not None for address in addresses)
+
+
+def refuse_forged(author: Author) -> None:
+    """Raise Rejected for words that the author's own domain says are not theirs (RFC 9989, p=reject): it wants them kept out."""
+    if author.doubt is Doubt.FORBIDDEN:
+        raise Rejected(
+            "5.7.1",
+            _("The domain of your address says that this message is not from you (DMARC), so nothing was done."),
+        )
 
 
 def ensure(tx: Connection, author: Author, now: int, named: bool = True) -> identity.Known:

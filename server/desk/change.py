@@ -102,10 +102,13 @@ def _target(tx: Connection, inbound: Edit | Retract | Reaction) -> tuple[Row[Any
 def _may_change(
     tx: Connection, forum: Row[Any], target: Row[Any], by: bridge.Author, who: identity.Known | None
 ) -> None:
-    if who is not None and by.proof >= Proof.SESSION:
-        if target.person_id == who.person_id:
-            return
-        member = membership.of(tx, who.person_id, forum.id)
-        if member is not None and member.state == "active" and member.role in membership.MODERATORS:
-            return
-    raise Rejected("5.7.1", _("Only its author and moderators can change a post."))
+    if who is None or by.proof < Proof.SESSION or not may_change(tx, forum, target.person_id, who.person_id):
+        raise Rejected("5.7.1", _("Only its author and moderators can change a post."))
+
+
+def may_change(tx: Connection, forum: Row[Any], author_id: int | None, person_id: int) -> bool:
+    """Whether that person may change a post of that author: their own, or as a moderator anybody's."""
+    member = membership.of(tx, person_id, forum.id)
+    return person_id == author_id or (
+        member is not None and member.state == "active" and member.role in membership.MODERATORS
+    )

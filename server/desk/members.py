@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row
 
 from server import bridge
 from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Report, Result
-from server.delivery import health, letters
-from server.desk import Desk, answers, author, decide, forums, policy, posts, screen
+from server.delivery import health
+from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, screen, wishes
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import audit, bans, queue, reports
@@ -25,6 +25,7 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
     """A proved wish joins; an unproved one is answered with a question. Raises Rejected where one cannot just join."""
     now = desk.now()
     forum = forums.addressed(tx, inbound.forum)
+    author.refuse_forged(inbound.author)
     who = author.ensure(tx, inbound.author, now, named=inbound.author.proof >= Proof.SESSION)
     member = membership.of(tx, who.person_id, forum.id)
     banned = author.is_banned(tx, forum.id, inbound.author)
@@ -40,9 +41,11 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
     mailbox_here = subscriptions.at(tx, forum.id, who.address_id)
     stopped = mailbox_here is not None and mailbox_here.state == "stopped"  # an answer shows that it works again
     if member is not None and member.state == "active" and not stopped:
-        _tell(tx, desk, forum, inbound.author.channel, who.address_id, "welcome", once_a_day=True)
+        asking.tell(tx, desk, forum, inbound.author.channel, who.address_id, "welcome", once_a_day=True)
         return Accepted(reply=_("This address is a member's already."))
-    _ask(tx, desk, forum, inbound.author.channel, who, "confirm-join", {"mode": inbound.mode or "each"})
+    asking.ask(
+        tx, desk, forum, inbound.author.channel, who.address_id, "confirm-join", {"mode": inbound.mode or "each"}
+    )
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
@@ -58,18 +61,19 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
         forums.changed(tx, subscription.forum_id, "member", subscription.person_id or 0, now)
         return Accepted(reply=_("Done: nothing more is sent to this address."))
     assert inbound.author is not None
+    author.refuse_forged(inbound.author)
     forum = forums.addressed(tx, inbound.forum)
     who = author.ensure(tx, inbound.author, now, named=False)
     member = membership.of(tx, who.person_id, forum.id)
     if member is None or member.state != "active":
         if inbound.author.channel in desk.traits:
-            _tell(tx, desk, forum, inbound.author.channel, who.address_id, "left", once_a_day=True)
+            asking.tell(tx, desk, forum, inbound.author.channel, who.address_id, "left", once_a_day=True)
         return Accepted(reply=_("This address is no member of {forum}.").format(forum=forum.title))
     if inbound.author.proof >= Proof.SESSION:
         membership.leave(tx, forum.id, who.person_id)
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You left {forum}.").format(forum=forum.title))
-    _ask(tx, desk, forum, inbound.author.channel, who, "confirm-leave", {})
+    asking.ask(tx, desk, forum, inbound.author.channel, who.address_id, "confirm-leave", {})
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
@@ -80,18 +84,20 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
     forum = forums.addressed(tx, inbound.forum)
     if inbound.verb == "mod":
         return answers.act(tx, desk, inbound)
+    named = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
     if inbound.verb == "confirm" and inbound.token:
-        return _confirm(tx, desk, forum, inbound.token)
+        return _confirm(tx, desk, forum, inbound.token, named)
     if author.is_banned(tx, forum.id, inbound.author):
         raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
     who = author.ensure(tx, inbound.author, desk.now(), named=False)
-    named = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
-    _tell(tx, desk, forum, inbound.author.channel, who.address_id, "help", once_a_day=True, answers=named)
+    asking.tell(
+        tx, desk, forum, inbound.author.channel, who.address_id, "help", {"in_reply_to": named}, once_a_day=True
+    )
     return Accepted()
 
 
-def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str) -> Result:
-    """What the question was about happens now: join, leave, or publish what waits and join."""
+def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str | None) -> Result:
+    """What the question was about happens now: join, leave, words of a request, or publish what waits and join."""
     now = desk.now()
     grant = handles.redeem(tx, "confirm", token, now)
     if grant is None or grant.thing_id != forum.id:
@@ -103,7 +109,9 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str) -> Result:
     identity.verify(tx, address_id, now)
     if facts["template"] == "confirm-leave":
         membership.leave(tx, forum.id, person_id)
-        _tell(tx, desk, forum, channel, address_id, "left")
+        asking.tell(tx, desk, forum, channel, address_id, "left")
+    elif facts["template"] == wishes.QUESTION:
+        wishes.confirmed(tx, desk, forum, facts, named)
     else:
         _comes_in(tx, desk, forum, person_id, facts)
     forums.changed(tx, forum.id, "member", person_id, now)
@@ -125,7 +133,7 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
     membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
     if state == "active":
         return
-    _tell(tx, desk, forum, channel, address_id, "welcome")
+    asking.tell(tx, desk, forum, channel, address_id, "welcome")
     if facts["template"] != "confirm-post" or (before is not None and not before.may_post):
         return
     for row in queue.listing(tx, forum.id):
@@ -162,38 +170,3 @@ def _of_bounce_token(tx: Connection, desk: Desk, token: str) -> tuple[int, bool]
         if thing is not None:
             return thing, kind == "probe"
     raise Rejected("5.1.1", _("There is no such address here."))
-
-
-def _ask(
-    tx: Connection, desk: Desk, forum: Row[Any], channel: str, who: identity.Known, template: str, more: dict[str, str]
-) -> None:
-    """Send the question, at most once a day, address and forum: a subscription bomb ends here."""
-    if letters.recent(tx, template, who.address_id, forum.id, desk.now() - letters.ONCE_IN):
-        return
-    letters.notice(
-        tx,
-        address_id=who.address_id,
-        channel=channel,
-        template=template,
-        data={"address_id": who.address_id, "thing": forum.id, **more},
-        forum_id=forum.id,
-        now=desk.now(),
-    )
-
-
-def _tell(
-    tx: Connection,
-    desk: Desk,
-    forum: Row[Any],
-    channel: str,
-    address_id: int,
-    template: str,
-    once_a_day: bool = False,
-    answers: str | None = None,
-) -> None:
-    if once_a_day and letters.recent(tx, template, address_id, forum.id, desk.now() - letters.ONCE_IN):
-        return
-    data = {"in_reply_to": answers} if answers else {}
-    letters.notice(
-        tx, address_id=address_id, channel=channel, template=template, data=data, forum_id=forum.id, now=desk.now()
-    )

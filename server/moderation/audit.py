@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from server.store.schema import audit
 
@@ -22,3 +22,10 @@ def latest(tx: Connection, forum_id: int, thing: str, verbs: Sequence[str]) -> R
     """The last of these acts on a thing of the forum."""
     mine = (audit.c.forum_id == forum_id, audit.c.thing == thing, audit.c.verb.in_(verbs))
     return tx.execute(select(audit).where(*mine).order_by(audit.c.id.desc()).limit(1)).first()
+
+
+def count(tx: Connection, actor: str, verb: str, thing: str, forum_id: int, since: int) -> int:
+    """How often somebody did that to it since then."""
+    a = audit.c
+    mine = (a.actor == actor, a.verb == verb, a.thing == thing, a.forum_id == forum_id, a.at >= since)
+    return tx.scalar(select(func.count()).select_from(audit).where(*mine)) or 0

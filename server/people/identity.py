@@ -128,6 +128,12 @@ def addresses_of(tx: Connection, person_ids: Sequence[int]) -> list[Row[Any]]:
     return found
 
 
+def language_at(tx: Connection, address_id: int) -> str:
+    """The language of the person whose address that is; English for a room's."""
+    query = select(people.c.language).join_from(addresses, people, addresses.c.person_id == people.c.id)
+    return tx.execute(query.where(addresses.c.id == address_id)).scalar() or "en"
+
+
 def verify(tx: Connection, address_id: int, now: int) -> None:
     """Note that the address was shown to be its person's; the first time counts."""
     unverified = (addresses.c.id == address_id) & addresses.c.verified_at.is_(None)

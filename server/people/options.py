@@ -20,13 +20,14 @@ from server.people.membership import ROLES
 MODES = ("each", "topics", "mentions", "daily", "weekly", "none")
 read_mode = one_of(*MODES)
 read_role = one_of(*ROLES)
+_read_conversations = one_of("each", "digest", "none")
 _read_addressed = one_of("forum", "direct")
 _read_state = one_of("active", "banned")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _read_day = one_of(*WEEKDAYS)
 _read_hour = whole(0, 23)
 KEYS = (
-    *("name", "role", "delivery", "own_posts", "addressed", "may_post", "state"),
+    *("name", "role", "delivery", "conversations", "own_posts", "addressed", "hide_address", "may_post", "state"),
     *("digest_hour", "digest_day", "timezone", "language"),
 )
 
@@ -58,6 +59,10 @@ def read(options: Mapping[str, str]) -> Wanted:
                 wanted.subscription["mode"] = read_mode(key, text)
             case "own_posts":
                 wanted.subscription["own_posts"] = yes_or_no(key, text)
+            case "conversations":
+                wanted.subscription["conversations"] = _read_conversations(key, text)
+            case "hide_address":
+                wanted.membership["hide_address"] = yes_or_no(key, text)
             case "addressed":
                 wanted.subscription["addressed"] = _read_addressed(key, text)
             case "digest_hour":

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bridges
-from server.bridge import Author, Edit, NewPost, Proof, Reaction, Ref, Retract
+from server.bridge import Author, Edit, NewPost, Proof, Reaction, Ref, Request, Retract
 from tests.stories.town import town
 
 ANA, BO = (Author("memory", f"mem:{name}", name.title(), Proof.HOMESERVER) for name in ("ana", "bo"))
@@ -83,3 +83,23 @@ async def test_an_outage_is_waited_out_in_order(tmp_path: Path, database: str) -
         memory.away = False
         await shore.settled()
         assert [text for _, text, _ in memory.said] == [f"Number {n}" for n in range(5)]
+
+
+@pytest.mark.usefixtures("dropped_in")
+async def test_words_are_understood_on_any_channel(tmp_path: Path, database: str) -> None:
+    sections: dict[str, dict[str, Any]] = {"memory": {"room": "hall"}, "email": {"relay": "smtp://127.0.0.1:9"}}
+    async with town(tmp_path, database, sections) as shore:
+        memory: Any = shore.home.bridges["memory"]
+        await shore.forum("pools")
+        for number, by in enumerate((ANA, BO)):
+            await memory.say(NewPost("pools", by, (Ref("memory", f"e{number}"),), text=f"Words {number}"))
+        asked = Request(
+            "pools", BO, (("mute",), ("delete", "2"), ("whoami",), ("dance",)), about=(Ref("memory", "e0"),)
+        )
+        await memory.say(asked)
+        await shore.settled()
+        ((kind, text, _number),) = [each for each in memory.said if each[0].startswith("notice")]
+        assert kind == "notice to mem:bo"
+        for words in ("“Words 0” is muted", "Post 2 is gone", "addresses: mem:bo", "not understood"):
+            assert words in text
+        assert "This post was taken back" in await shore.page("/f/pools/2")

@@ -31,6 +31,9 @@ FACTS = {
     "attached": "They are attached.",
     "readers": "Once it is published it is public.",
     "lines": "It is published.",
+    "request": "tides-request@lists.test",
+    "results": "Done.",
+    "commands": notices.WORDS,
 }
 
 

@@ -17,8 +17,11 @@ import pytest
 import typer
 from prometheus_client.metrics import MetricWrapperBase
 
+from bridges.email import commands as mail_words
 from server import app, config, metrics
 from server.cli.root import app as commands
+from server.delivery import notices
+from server.desk import wishes
 from server.desk.options import OPTIONS
 from server.people.options import KEYS
 from server.web.app import make_app
@@ -81,6 +84,27 @@ def test_every_setting_is_named_with_its_default() -> None:
 )
 def test_every_name_is_in_the_reference_and_no_other(heading: str, names: set[str]) -> None:
     assert {*rows(heading)} == names
+
+
+def test_every_word_by_mail_is_in_the_reference_and_is_read() -> None:
+    values = {
+        "N": "12",
+        "YES": "yes",
+        "HOW": "each",
+        "WHICH": "direct",
+        "DAY": "friday",
+        "ZONE": "UTC",
+        "TAG": "pt",
+        "NAME": "Ana",
+    }
+    read = {}
+    for line in rows("Words by mail"):
+        words = [values.get(word, word) for word in line.split()]
+        command = mail_words.read(" ".join(words), "pools")
+        assert command is not None, line
+        read[command[0]] = line
+    assert {*read} == {*wishes.VERBS, "help", "join", "leave", "whoami"}
+    assert all(line.split()[0] in notices.WORDS for line in read.values())
 
 
 def test_no_text_speaks_of_a_command_that_does_not_exist() -> None:

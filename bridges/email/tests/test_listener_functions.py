@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridges.email.tests.dialogue import HELLO, MESSAGE, data, listening, posts, speak, to, two_forums
-from server.bridge import Act, Bounce, Inbound, Join, Leave, Letter, NewPost, Proof
+from server.bridge import Act, Bounce, Inbound, Join, Leave, Letter, NewPost, Proof, Request
 
 TOKEN = "abcdefghijklmnopqrstuvwx23"
 
@@ -38,8 +38,11 @@ async def test_each_function_says_its_word() -> None:
     assert isinstance(confirm, Act)
     assert (confirm.verb, confirm.token) == ("confirm", TOKEN)
     ask = await said("tides-request@lists.test")
-    assert isinstance(ask, Act)
-    assert ask.verb == "help"
+    assert isinstance(ask, Request)
+    assert ask.commands == ()
+    ask = await said("tides-request@lists.test", extra="In-Reply-To: <limpets@members.test>")
+    assert isinstance(ask, Request)
+    assert [ref.name for ref in ask.about] == ["<limpets@members.test>"]
     item = await said(f"tides-item+{TOKEN}@lists.test")
     assert isinstance(item, NewPost)
     assert (item.forum, item.item, item.author.address) == ("tides", TOKEN, "ana@members.test")

@@ -17,6 +17,7 @@ from server.bridge import (
     Inbound,
     Later,
     Lot,
+    NoticeItem,
     PostItem,
     ReactionItem,
     Ref,
@@ -78,6 +79,9 @@ class MemoryBridge:
                 self.said.append((kind, post.fresh_text.strip(), post.number))
                 refs = (Ref(NAME, f"{self.room}-{post.id}"),) if kind == "post" else ()
                 settle(target, Sent(refs))
+            elif isinstance(lot.item, NoticeItem) and self.claims(target.address):
+                self.said.append((f"notice to {target.address}", lot.item.text, 0))
+                settle(target, Sent())
             else:
                 settle(target, Failed("not by this channel"))
 

@@ -1,0 +1,46 @@
+"""How often a stranger may make us write to somebody: a memory of this process that slows, while the server's rows decide.
+
+Counted are mails that are answered and that nothing proves: by the host they come from, and by the address they claim.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from server import limits
+from server.bridge import Inbound, Join, Leave, Proof, Request
+from server.errors import Deferred
+from server.i18n import _
+
+HOUR_S = 3_600
+A_SOURCE = 300  # mails in an hour from one host (IPv6: network of 64 bits), whatever they claim
+AN_ADDRESS = 10  # mails in an hour that claim one address
+
+
+class Slowing:
+    """Asked before the server is; one for all connections."""
+
+    def __init__(self) -> None:
+        self._sources = limits.Limiter(A_SOURCE, HOUR_S)
+        self._addresses = limits.Limiter(AN_ADDRESS, HOUR_S)
+
+    def check(self, thing: Inbound, peer: str) -> None:
+        """Count what would be answered. Raises Deferred: who means it comes again."""
+        if not isinstance(thing, Request | Join | Leave) or thing.author is None or thing.author.proof > Proof.NONE:
+            return
+        source = _source(peer)
+        if source is not None and not self._sources.allow(source):
+            raise Deferred(_("very many requests come from your host; please try again later"), "4.7.1")
+        if not self._addresses.allow(f"{thing.forum} {thing.author.address}"):
+            raise Deferred(_("this address asked very often; please try again later"), "4.7.1")
+
+
+def _source(peer: str) -> str | None:
+    """What is counted as one host; None for one of our own networks: an MTA in front of us brings everybody's mail."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return None
+    if not address.is_global:
+        return None
+    return str(ip_network((address, 64 if address.version == 6 else 32), strict=False))

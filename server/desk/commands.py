@@ -1,0 +1,189 @@
+"""A request in words, answered once: everything that it asked for in one mail, in its sender's language.
+
+Who proved who they are has it done at once; else the address is asked first, and told nothing that somebody else may have written.
+Machines are never answered (RFC 3834).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from server import bridge, clock
+from server.bridge import Accepted, Join, Leave, Proof, Request, Result
+from server.delivery import letters, notices
+from server.desk import Desk, asking, author, forums, members, wishes
+from server.errors import CommandError, Rejected
+from server.i18n import _, speaking
+from server.moderation import audit
+from server.people import identity, membership, subscriptions
+
+COMMANDS = 20  # of one request
+ANSWERS_AN_HOUR = 20  # to somebody who proved who they are
+QUESTIONS_A_DAY = 10  # to an address that answers them
+ANSWERS = ("answer", "help")
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One request while it is worked on: what was answered so far, and what must be confirmed first."""
+
+    forum: Row[Any]
+    inbound: Request
+    who: identity.Known
+    is_member: bool
+    proved: bool
+    lines: list[str] = field(default_factory=list)
+    asked: list[wishes.Wish] = field(default_factory=list)
+    replies: list[str] = field(default_factory=list)  # of questions that went out already
+
+    @property
+    def by(self) -> wishes.Member:
+        where = (self.forum, self.who.person_id, self.who.address_id, self.inbound.author.channel)
+        return wishes.Member(*where, self.inbound.about)
+
+
+def run(tx: Connection, desk: Desk, inbound: Request) -> Result:
+    """Do what is asked, or ask whether it is meant. Raises Rejected for who may not ask, or asked enough; Deferred."""
+    if inbound.automatic:
+        return Accepted()
+    forum = forums.addressed(tx, inbound.forum)
+    author.refuse_forged(inbound.author)
+    if inbound.commands != (("leave",),) and author.is_banned(tx, forum.id, inbound.author):
+        raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
+    who = author.ensure(tx, inbound.author, desk.now(), named=False)
+    member = membership.of(tx, who.person_id, forum.id)
+    proved = inbound.author.proof >= Proof.AUTHENTICATED
+    turn = _Turn(forum, inbound, who, member is not None and member.state == "active", proved)
+    with speaking(identity.person(tx, who.person_id).language):
+        commands = inbound.commands[:COMMANDS] or (("help",),)
+        for words in commands:
+            _one(tx, desk, turn, words, alone=len(commands) == 1)
+        if turn.asked:
+            _ask(tx, desk, turn)
+        elif turn.lines:
+            _answer(tx, desk, turn, "help" if all(words[0] in ("help", "unknown") for words in commands) else "answer")
+    return Accepted(reply=" ".join(turn.replies))
+
+
+def _one(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...], alone: bool) -> None:
+    """One command: what it answers goes to `lines`, what must be confirmed to `asked`."""
+    verb = words[0]
+    if verb in ("join", "leave"):
+        try:
+            reply = _joins_or_leaves(tx, desk, turn, words)
+        except Rejected as problem:
+            if alone:
+                raise
+            reply = problem.reason
+        turn.replies.append(reply)
+        if not alone:
+            turn.lines.append(f"{verb}: {reply}")
+    elif verb == "whoami":
+        turn.lines.append(_whoami(tx, turn))
+    elif verb == "help" or verb not in wishes.VERBS:
+        turn.lines.append(_(notices.WORDS) if verb == "help" else _("The rest of your mail was not understood."))
+    elif not turn.is_member:
+        turn.lines.append(_("{verb}: this address is no member of {forum}.").format(verb=verb, forum=turn.forum.title))
+    else:
+        _wish(tx, desk, turn, words)
+
+
+def _joins_or_leaves(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> str:
+    """These have a question of their own, whoever asks: it is what makes a membership somebody's own wish."""
+    slug, by = turn.forum.slug, turn.inbound.author
+    if words[0] == "leave":
+        result = members.leave(tx, desk, Leave(slug, by))
+    else:
+        result = members.join(tx, desk, Join(slug, by, words[1] if len(words) > 1 else None))
+    return result.reply if isinstance(result, Accepted) else ""
+
+
+def _wish(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> None:
+    try:
+        wish = wishes.understand(tx, desk, turn.by, words)
+    except CommandError as problem:
+        # the reason may quote what was written, and who knows who wrote it
+        unclear = _("{verb}: this cannot be done as it was written.").format(verb=words[0])
+        turn.lines.append(str(problem) if turn.proved else unclear)
+        return
+    if turn.proved:
+        turn.lines.append(wish.do())
+        audit.record(tx, f"person:{turn.who.person_id}", "ask", wish.words[0], desk.now(), forum_id=turn.forum.id)
+    else:
+        turn.asked.append(wish)
+
+
+def _ask(tx: Connection, desk: Desk, turn: _Turn) -> None:
+    """Put what must be confirmed to the address. One question at a time: who answered the last one may be asked again today."""
+    since, person = desk.now() - letters.ONCE_IN, f"person:{turn.who.person_id}"
+    asked = letters.sent(tx, (wishes.QUESTION,), turn.forum.id, since, turn.who.address_id)
+    answered = audit.count(tx, person, "confirm", wishes.QUESTION, turn.forum.id, since)
+    if asked > answered or asked >= QUESTIONS_A_DAY:
+        raise Rejected(
+            "5.7.1", _("This address was asked already whether that is meant: please answer that mail first.")
+        )
+    facts: dict[str, Any] = {
+        "commands": [wish.words for wish in turn.asked],
+        "list": "\n".join(f"  {wish.says}" for wish in turn.asked),
+        "results": "".join(f"{line}\n\n" for line in turn.lines),
+        "in_reply_to": _name(turn.inbound),
+    }
+    asking.insist(tx, desk, turn.forum, turn.inbound.author.channel, turn.who.address_id, wishes.QUESTION, facts)
+    turn.replies.append(_("Please answer the mail that we send you to confirm."))
+
+
+def _answer(tx: Connection, desk: Desk, turn: _Turn, template: str) -> None:
+    now, address = desk.now(), turn.who.address_id
+    if turn.proved:
+        if letters.sent(tx, ANSWERS, turn.forum.id, now - clock.HOUR, address) >= ANSWERS_AN_HOUR:
+            raise Rejected("5.7.1", _("These are many requests in one hour: please write some of them later."))
+    elif letters.sent(tx, ANSWERS, turn.forum.id, now - letters.ONCE_IN, address):
+        turn.replies.append(_("This address was answered today already."))
+        return
+    facts = {"results": "\n\n".join(turn.lines), "in_reply_to": _name(turn.inbound)}
+    asking.tell(tx, desk, turn.forum, turn.inbound.author.channel, address, template, facts)
+
+
+def _name(inbound: Request) -> str | None:
+    ref = inbound.ref
+    return ref.name if ref is not None and ref.space == bridge.MESSAGE_ID else None
+
+
+def _whoami(tx: Connection, turn: _Turn) -> str:
+    """What is known of who asks; it goes to their own address only."""
+    person, forum = identity.person(tx, turn.who.person_id), turn.forum
+    theirs = [row.address for row in identity.addresses_of(tx, [person.id])]
+    facts = [
+        (_("name"), person.name or "–"),
+        (_("addresses"), ", ".join(theirs)),
+        (_("timezone"), person.timezone),
+        (_("language"), person.language),
+    ]
+    member = membership.of(tx, person.id, forum.id)
+    if member is None or member.state != "active":
+        facts.append((forum.title, _("this address is no member")))
+    else:
+        facts.append((forum.title, member.role))
+        facts.append((_("your address"), _("hidden") if member.hide_address else _("shown on mails that you write")))
+        mailbox = subscriptions.at(tx, forum.id, turn.who.address_id)
+        if mailbox is None or mailbox.state == "ended":
+            facts.append((_("delivery"), _("nothing is sent to this address")))
+        else:
+            facts += _delivery(mailbox)
+    return "\n".join(f"{key}: {value}" for key, value in facts)
+
+
+def _delivery(mailbox: Row[Any]) -> list[tuple[str, str]]:
+    stopped = _("stopped ({reason}); “resume” lets it come again").format(
+        reason=mailbox.stop_reason or _("by an operator")
+    )
+    return [
+        (_("delivery"), stopped if mailbox.state == "stopped" else mailbox.mode),
+        (_("conversations"), mailbox.conversations),
+        (_("digests"), _("at {hour}:00").format(hour=mailbox.digest_hour)),
+        (_("own posts"), _("yes") if mailbox.own_posts else _("no")),
+        (_("copies of what names you in To or Cc"), mailbox.addressed),
+    ]

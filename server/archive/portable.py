@@ -34,14 +34,14 @@ _POST: Select[Any] = (
 )
 _above = (
     select(posts.c.id, posts.c.parent_id, posts.c.message_id, literal(1).label("up"))
-    .where(posts.c.id == bindparam("parent"))
+    .where(posts.c.id == bindparam("parent"), posts.c.thread_id == bindparam("thread"))
     .cte("above", recursive=True)
 )
 _child = posts.alias("next")
 _above = _above.union_all(
     select(_child.c.id, _child.c.parent_id, _child.c.message_id, _above.c.up + 1)
     .join_from(_above, _child, _child.c.id == _above.c.parent_id)
-    .where(_above.c.up < ANCESTORS)
+    .where(_above.c.up < ANCESTORS, _child.c.thread_id == bindparam("thread"))
 )
 _ANCESTORS: Select[Any] = select(_above.c.id, _above.c.message_id).order_by(_above.c.up.desc())
 _ROOT: Select[Any] = (
@@ -111,11 +111,15 @@ def received(tx: Connection, post_id: int, channel: str) -> bytes | None:
 
 
 def _references(tx: Connection, row: Row[Any], root: Row[Any]) -> tuple[str, ...]:
-    """Message-IDs from the root to the parent (RFC 5322 section 3.6.4), of a long line the root and the nearest ones."""
-    if row.parent_id is None:
+    """Message-IDs from the root to the parent (RFC 5322 section 3.6.4), of a long line the root and the nearest ones.
+
+    Who answers what is not here yet is put under the root, for a mail program knows no other way to show it in its thread; who left
+    the thread of the parent on purpose ("New (was: Old)") begins one there too.
+    """
+    if root.id == row.id:
         return ()
-    above = tx.execute(_ANCESTORS, {"parent": row.parent_id}).all()
+    above = tx.execute(_ANCESTORS, {"parent": row.parent_id, "thread": row.thread_id}).all()
     ids = [post.message_id for post in above]
-    if len(above) == ANCESTORS and root.message_id not in ids:
+    if len(above) in (0, ANCESTORS) and root.message_id not in ids:
         ids.insert(0, root.message_id)
     return tuple(dict.fromkeys(ids))

@@ -65,3 +65,28 @@ def test_references_of_a_long_line_are_the_root_and_the_nearest(store: Store) ->
     assert references[0] == "<1@t>"
     assert references[-1] == f"<{ANCESTORS + 10}@t>"
     assert len(references) == ANCESTORS + 1
+
+
+def test_an_answer_to_what_is_not_here_stands_under_the_root(store: Store) -> None:
+    def lost(tx: Connection) -> int:
+        rows = talk(tx)
+        town = Town(tx)
+        return town.post(rows["tides"], rows["ana"], thread=town.thread_of(rows["first"]), message_id="<3@t>")
+
+    post = store.read_now(port_post, store.write_now(lost), "post", BASE)
+    assert post.references == ("<1@t>",)
+    assert not post.opens_thread
+
+
+def test_a_new_topic_names_nothing_of_the_thread_that_it_left(store: Store) -> None:
+    def leave(tx: Connection) -> tuple[int, int]:
+        rows = talk(tx)
+        town = Town(tx)
+        new = town.post(rows["tides"], rows["ana"], parent=rows["second"], message_id="<new@t>")
+        return new, town.post(
+            rows["tides"], rows["ana"], thread=town.thread_of(new), parent=new, channel="web", message_id="<answer@t>"
+        )
+
+    new, answer = store.write_now(leave)
+    assert store.read_now(port_post, new, "post", BASE).references == ()
+    assert store.read_now(port_post, answer, "post", BASE).references == ("<new@t>",)

@@ -152,8 +152,8 @@ class Reception:
         try:
             if isinstance(thing, Rejected):
                 raise thing
-            if thing is not None:
-                self._slowing.check(thing, peer)
+            if thing is not None and not self._slowing.lets_through(thing, peer):
+                thing = None
             said = "250 2.0.0 taken, nothing to do" if thing is None else _said(await self._house.accept(thing))
         except Rejected as refusal:
             said = f"{_reply_code(refusal.code)} {_class(refusal.code, '5', '5.0.0')} {one_line(refusal.reason)}"

@@ -22,6 +22,17 @@ from server.errors import Rejected
 from server.i18n import _
 
 OLDEST_MS = 315_532_800_000  # 1980: earlier than any mail that has a Date
+_AWAY = (  # before our subject, by responders that say no other way that they are machines; no person writes it with the colon
+    *("auto:", "autoreply:", "auto-reply:", "automatic reply:", "out of office:", "away:"),  # RFC 5230 section 5.7
+    *(
+        "abwesenheitsnotiz:",
+        "automatische antwort:",
+        "automatisch antwoord:",
+        "réponse automatique :",
+        "réponse automatique:",
+    ),
+    *("respuesta automática:", "resposta automática:", "risposta automatica:", "odpowiedź automatyczna:", "автоответ:"),
+)
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
 
 
@@ -60,8 +71,10 @@ def parse(raw: bytes, envelope_from: str, domain: str, now: int) -> Mail:
         raise Rejected("5.6.0", _("the message has more than one From field, so it is not clear who wrote it"))
     author = next((named for value in header.values("from") for named in mailboxes(value)), None)
     subject = fields.plain(fields.words(header.first("subject")), limits.SUBJECT_CHARS)
-    answering = _word(header, "auto-submitted") == "auto-replied" or any(
-        header.has(name) for name in ("x-autoreply", "x-autorespond", "x-vacation")
+    answering = (
+        _word(header, "auto-submitted") == "auto-replied"
+        or any(header.has(name) for name in ("x-autoreply", "x-autorespond", "x-vacation"))
+        or subject.lower().startswith(_AWAY)
     )
     return Mail(
         raw=raw,

@@ -1,6 +1,7 @@
 """How often a stranger may make us write to somebody: a memory of this process that slows, while the server's rows decide.
 
-Counted are mails that are answered and that nothing proves: by the host they come from, and by the address they claim.
+Counted are mails that are answered and that nothing proves: by the host they come from, and by the address they claim. What an address
+asks too often is taken and dropped, for it was answered today; to refuse it would make the MTA in front of us write to the same address.
 """
 
 from __future__ import annotations
@@ -24,15 +25,14 @@ class Slowing:
         self._sources = limits.Limiter(A_SOURCE, HOUR_S)
         self._addresses = limits.Limiter(AN_ADDRESS, HOUR_S)
 
-    def check(self, thing: Inbound, peer: str) -> None:
-        """Count what would be answered. Raises Deferred: who means it comes again."""
+    def lets_through(self, thing: Inbound, peer: str) -> bool:
+        """Count what would be answered; False: drop it. Raises Deferred for a host that is too busy: who means it comes again."""
         if not isinstance(thing, Request | Join | Leave) or thing.author is None or thing.author.proof > Proof.NONE:
-            return
+            return True
         source = _source(peer)
         if source is not None and not self._sources.allow(source):
             raise Deferred(_("very many requests come from your host; please try again later"), "4.7.1")
-        if not self._addresses.allow(f"{thing.forum} {thing.author.address}"):
-            raise Deferred(_("this address asked very often; please try again later"), "4.7.1")
+        return self._addresses.allow(f"{thing.forum} {thing.author.address}")
 
 
 def _source(peer: str) -> str | None:

@@ -15,6 +15,7 @@ from server.desk import Desk
 from server.errors import Deferred
 from server.i18n import _
 
+ANSWERS = ("answer", "help", "left")  # of these together an address that proves nothing gets one a day
 QUESTIONS = ("confirm-join", "confirm-leave", "confirm-words")
 QUESTIONS_AN_HOUR = 200  # of one forum, all addresses together
 
@@ -58,8 +59,9 @@ def tell(
     more: dict[str, Any] | None = None,
     once_a_day: bool = False,
 ) -> None:
-    """Send the words, or, once a day, only if they were not sent today."""
-    if once_a_day and letters.recent(tx, template, address_id, forum.id, desk.now() - letters.ONCE_IN):
+    """Send the words, or, once a day, only if the address was not answered today."""
+    alike = ANSWERS if template in ANSWERS else (template,)
+    if once_a_day and letters.sent(tx, alike, forum.id, desk.now() - letters.ONCE_IN, address_id):
         return
     letters.notice(
         tx,

@@ -23,7 +23,6 @@ from server.people import identity, membership, subscriptions
 COMMANDS = 20  # of one request
 ANSWERS_AN_HOUR = 20  # to somebody who proved who they are
 QUESTIONS_A_DAY = 10  # to an address that answers them
-ANSWERS = ("answer", "help")
 
 
 @dataclass(slots=True)
@@ -122,9 +121,9 @@ def _ask(tx: Connection, desk: Desk, turn: _Turn) -> None:
     asked = letters.sent(tx, (wishes.QUESTION,), turn.forum.id, since, turn.who.address_id)
     answered = audit.count(tx, person, "confirm", wishes.QUESTION, turn.forum.id, since)
     if asked > answered or asked >= QUESTIONS_A_DAY:
-        raise Rejected(
-            "5.7.1", _("This address was asked already whether that is meant: please answer that mail first.")
-        )
+        # refused, it would come back to the same address from the MTA in front of us
+        turn.replies.append(_("This address was asked already whether that is meant: please answer that mail first."))
+        return
     facts: dict[str, Any] = {
         "commands": [wish.words for wish in turn.asked],
         "list": "\n".join(f"  {wish.says}" for wish in turn.asked),
@@ -138,9 +137,9 @@ def _ask(tx: Connection, desk: Desk, turn: _Turn) -> None:
 def _answer(tx: Connection, desk: Desk, turn: _Turn, template: str) -> None:
     now, address = desk.now(), turn.who.address_id
     if turn.proved:
-        if letters.sent(tx, ANSWERS, turn.forum.id, now - clock.HOUR, address) >= ANSWERS_AN_HOUR:
+        if letters.sent(tx, asking.ANSWERS, turn.forum.id, now - clock.HOUR, address) >= ANSWERS_AN_HOUR:
             raise Rejected("5.7.1", _("These are many requests in one hour: please write some of them later."))
-    elif letters.sent(tx, ANSWERS, turn.forum.id, now - letters.ONCE_IN, address):
+    elif letters.sent(tx, asking.ANSWERS, turn.forum.id, now - letters.ONCE_IN, address):
         turn.replies.append(_("This address was answered today already."))
         return
     facts = {"results": "\n\n".join(turn.lines), "in_reply_to": _name(turn.inbound)}

@@ -176,8 +176,7 @@ def test_what_nobody_proved_is_done_when_the_address_says_so(table: Table, bo: i
 
 def test_an_address_is_asked_one_thing_at_a_time(table: Table, bo: identity.Known) -> None:
     ask(table, "delivery weekly", proof=Proof.NONE)
-    with pytest.raises(Rejected, match="answer that mail first"):
-        ask(table, "hide", proof=Proof.NONE)
+    assert "answer that mail first" in ask(table, "hide", proof=Proof.NONE).reply
     answered(table)
     ask(table, "hide", proof=Proof.NONE)
     assert [letter.template for letter in sent(table)] == ["confirm-words", "answer", "confirm-words"]
@@ -239,6 +238,7 @@ def test_an_address_that_proves_nothing_is_answered_once_a_day(table: Table, bo:
     for _time in range(5):
         ask(table, "help", by="stranger", proof=Proof.NONE)
         ask(table, "whoami", by="stranger", proof=Proof.NONE)
+        table.do(members.leave, table.desk, Leave("pools", Author("post", "stranger@x.test")))
     assert len(sent(table)) == 1
     table.now += 24 * 3_600_000 + 1
     ask(table, "help", by="stranger", proof=Proof.NONE)

@@ -56,7 +56,8 @@ async def test_each_function_says_its_word() -> None:
         operator = await said(address)
         assert isinstance(operator, Letter)
         assert (operator.to, operator.forum) == ("operator", None)
-    bounce = await said(f"tides-bounces+{TOKEN}@lists.test", sender="")
+    failed = "X-Failed-Recipients: ana@members.test"
+    bounce = await said(f"tides-bounces+{TOKEN}@lists.test", sender="", extra=failed)
     assert isinstance(bounce, Bounce)
     assert bounce.token == TOKEN
 

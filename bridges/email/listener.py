@@ -15,13 +15,15 @@ from typing import Any
 from aiosmtpd.smtp import Envelope, Session
 
 from bridges.email.addresses import OPERATOR, POST, Mailbox, ascii_domain, read_local, split
+from bridges.email.authentication import NOTHING_SAID, Authentication, Peer, Verdict
 from bridges.email.connection import Connection, Envelopes, Gate, LmtpConnection, one_line
-from bridges.email.parse import parse, refuse_loops
-from bridges.email.receive import inbound
-from bridges.email.settings import Settings, within
+from bridges.email.dns import Resolver
+from bridges.email.parse import Mail, parse, refuse_loops
+from bridges.email.receive import hangs_on_author, inbound
+from bridges.email.settings import Settings
 from bridges.email.slowing import Slowing
 from server import limits, log, metrics
-from server.bridge import Accepted, Duplicate, Forum, House, Inbound, Proof, Result
+from server.bridge import Accepted, Duplicate, Forum, House, Inbound, Result
 from server.clock import Clock, now_ms
 from server.config import host_port
 from server.errors import ConfigError, Deferred, Rejected
@@ -32,15 +34,16 @@ RECIPIENTS = 100  # RFC 5321 section 4.5.3.1.8
 STOP_SECONDS = 10.0
 
 Destination = tuple[Mailbox, Forum | None]
+Thing = Inbound | Rejected | Deferred | None
 logger = log.get("email.listener")
 
 
 class Reception:
     """The hooks that aiosmtpd calls. One for all connections; what belongs to a transaction is in its envelope."""
 
-    def __init__(self, house: House, settings: Settings, clock: Clock = now_ms) -> None:
+    def __init__(self, house: House, settings: Settings, authentication: Authentication, clock: Clock = now_ms) -> None:
         self._house, self._settings, self._clock = house, settings, clock
-        self._networks = settings.networks
+        self._authentication = authentication
         self._parsing = asyncio.Semaphore(PARSERS)
         self._slowing = Slowing()
         self.under_way: set[asyncio.Task[list[str]]] = set()
@@ -97,7 +100,7 @@ class Reception:
 
     async def handle_DATA(self, server: Connection, session: Session, envelope: Envelopes) -> str | bytes:
         # a client that hangs up must not undo half of it: it finishes, and what comes again is a duplicate
-        replies = await asyncio.shield(self._run(self._answers(session, envelope)))
+        replies = await asyncio.shield(self._run(self._answers(session, envelope, server.lmtp)))
         # RFC 2033 section 4.2: one reply for each recipient that was accepted
         return "\r\n".join(replies).encode() if server.lmtp else replies[0]
 
@@ -113,44 +116,53 @@ class Reception:
         task.add_done_callback(self.under_way.discard)
         return task
 
-    async def _answers(self, session: Session, envelope: Envelopes) -> list[str]:
+    async def _answers(self, session: Session, envelope: Envelopes, lmtp: bool) -> list[str]:
         """A reply for each recipient, in their order."""
         content = envelope.content
         assert isinstance(content, bytes)
-        sender = "" if envelope.mail_from in (None, "<>") else str(envelope.mail_from)
-        peer = session.peer[0] if isinstance(session.peer, tuple) else ""
-        proof = Proof.AUTHENTICATED if within(str(peer), self._networks) else Proof.NONE
+        peer = _peer(session, envelope, lmtp)
         wanted = list(dict.fromkeys(envelope.destinations))
         try:
-            async with self._parsing:
-                read = await asyncio.to_thread(self._read, content, sender, wanted, proof)
+            read = await self._read(content, peer, wanted)
         except Exception as error:  # noqa: BLE001  a loop's edge: the message comes again, its bytes are not lost
             reply = await self.handle_exception(error)
             return [reply] * len(envelope.destinations)
-        replies = {to: await self._answer(to, thing, str(peer)) for to, thing in zip(wanted, read, strict=True)}
+        replies = {to: await self._answer(to, thing, peer.address) for to, thing in zip(wanted, read, strict=True)}
         return [replies[to] for to in envelope.destinations]
 
-    def _read(
-        self, content: bytes, sender: str, wanted: list[Destination], proof: Proof
-    ) -> list[Inbound | Rejected | None]:
-        """What the message is for each of its destinations; runs on a thread and touches nothing shared."""
+    async def _read(self, content: bytes, peer: Peer, wanted: list[Destination]) -> list[Thing]:
+        """What the message is for each of its destinations. Parsed on threads, a few at once; the DNS is waited for by none."""
         try:
-            mail = parse(content, sender, self._settings.domain, self._clock())
+            async with self._parsing:
+                mail = await asyncio.to_thread(parse, content, peer.envelope_from, self._settings.domain, self._clock())
         except Rejected as refusal:
             return [refusal] * len(wanted)
-        read: list[Inbound | Rejected | None] = []
-        for mailbox, forum in wanted:
+        verdict: Verdict | Deferred = NOTHING_SAID
+        if any(hangs_on_author(mailbox) for mailbox, _forum in wanted):
             try:
-                if mailbox.function in (POST, "item") and forum is not None:
-                    refuse_loops(mail, f"{forum.slug}.{forum.mail_domain}")
-                read.append(inbound(mail, mailbox, proof, self._settings.domain))
-            except Rejected as refusal:
-                read.append(refusal)
-        return read
+                verdict = await self._authentication.verdict(mail, peer)
+            except Deferred as problem:
+                verdict = problem
+        async with self._parsing:
+            return [await asyncio.to_thread(self._thing, mail, to, verdict) for to in wanted]
 
-    async def _answer(self, to: Destination, thing: Inbound | Rejected | None, peer: str) -> str:
+    def _thing(self, mail: Mail, to: Destination, verdict: Verdict | Deferred) -> Thing:
+        """What the message is for one of them; runs on a thread and touches nothing shared."""
+        mailbox, forum = to
+        if isinstance(verdict, Deferred):
+            if hangs_on_author(mailbox):
+                return verdict
+            verdict = NOTHING_SAID
         try:
-            if isinstance(thing, Rejected):
+            if mailbox.function in (POST, "item") and forum is not None:
+                refuse_loops(mail, f"{forum.slug}.{forum.mail_domain}")
+            return inbound(mail, mailbox, verdict, self._settings.domain)
+        except Rejected as refusal:
+            return refusal
+
+    async def _answer(self, to: Destination, thing: Thing, peer: str) -> str:
+        try:
+            if isinstance(thing, Rejected | Deferred):
                 raise thing
             if thing is not None and not self._slowing.lets_through(thing, peer):
                 thing = None
@@ -163,6 +175,15 @@ class Reception:
             return await self.handle_exception(error)
         logger.info("mail", forum=to[0].slug, function=to[0].function, reply=said[:10].rstrip())
         return said
+
+
+def _peer(session: Session, envelope: Envelope, lmtp: bool) -> Peer:
+    return Peer(
+        address=str(session.peer[0]) if isinstance(session.peer, tuple) else "",
+        greeting=str(session.host_name or ""),
+        envelope_from="" if envelope.mail_from in (None, "<>") else str(envelope.mail_from),
+        asked=not lmtp,
+    )
 
 
 def _said(result: Result) -> str:
@@ -193,9 +214,17 @@ def _cannot_listen(key: str, where: str, problem: OSError) -> str:
 class Listener:
     """The open doors. `ports` tells where they are once `start` has returned: {"smtp": …, "lmtp": …}."""
 
-    def __init__(self, house: House, settings: Settings, gate: Gate | None = None, size: int | None = None) -> None:
+    def __init__(
+        self,
+        house: House,
+        settings: Settings,
+        gate: Gate | None = None,
+        size: int | None = None,
+        resolver: Resolver | None = None,
+    ) -> None:
         self._settings = settings
-        self._reception = Reception(house, settings)
+        authentication = Authentication(settings, resolver or Resolver(settings.resolver))
+        self._reception = Reception(house, settings, authentication)
         self._gate = gate or Gate()
         self._size = size or limits.MESSAGE_BYTES
         self._servers: list[asyncio.Server] = []

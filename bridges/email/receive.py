@@ -11,10 +11,11 @@ from selectolax.lexbor import LexborHTMLParser
 
 from bridges.email import bounces, commands, reply
 from bridges.email.addresses import OPERATOR, POST, Mailbox, normal
+from bridges.email.authentication import Verdict
 from bridges.email.body import Body
 from bridges.email.mailboxes import mailboxes
 from bridges.email.parse import Mail
-from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Proof, Ref, Request
+from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Ref, Request
 from server.errors import Rejected
 from server.i18n import _
 
@@ -22,29 +23,36 @@ CHANNEL = "email"
 ADDRESS_FIELDS = 4  # To and Cc that are read; RFC 5322 section 3.6 allows one of each
 
 
-def inbound(mail: Mail, to: Mailbox, proof: Proof, domain: str) -> Inbound | None:
+def hangs_on_author(to: Mailbox) -> bool:
+    """Whether it matters there who wrote: a token acts for what it was printed on, and the operator and owners hear everybody."""
+    return to.function not in (OPERATOR, "owner", "bounces", "confirm", "mod") and not (
+        to.function == "leave" and to.token
+    )
+
+
+def inbound(mail: Mail, to: Mailbox, verdict: Verdict, domain: str) -> Inbound | None:
     """What the message asks for; None for what is taken and dropped: a machine's mail to an address that acts or answers.
 
     Machines may post, where a forum allows it, and their letters reach the owners and the operator; RFC 3834 section 2 forbids to
     answer them, and what nobody wrote joins nobody. Raises Rejected.
     """
     if to.function == POST:
-        return _post_or_habit(mail, to.slug, _author(mail, proof))
+        return _post_or_habit(mail, to.slug, _author(mail, verdict))
     if to.function == "item":
-        said = _post_or_habit(mail, to.slug, _author(mail, proof))
+        said = _post_or_habit(mail, to.slug, _author(mail, verdict))
         return replace(said, item=to.token) if isinstance(said, NewPost) else said
     if to.function == "bounces":
         return bounces.read(mail, to.slug, to.token or "")
     if to.function == OPERATOR:
-        return _letter(mail, "operator", None, _author(mail, proof, domain))
+        return _letter(mail, "operator", None, _author(mail, verdict, domain))
     if to.function == "owner":
-        return _letter(mail, "owners", to.slug, _author(mail, proof, domain))
+        return _letter(mail, "owners", to.slug, _author(mail, verdict, domain))
     if to.function == "leave" and to.token:
         # mail programs press "unsubscribe" for people and say that they are machines: only an answer to us is not meant
         return None if mail.answering or mail.null_sender else Leave(to.slug, token=to.token)
     if mail.automatic:
         return None
-    return _asked(mail, to, _author(mail, proof))
+    return _asked(mail, to, _author(mail, verdict))
 
 
 def _post_or_habit(mail: Mail, forum: str, author: Author) -> NewPost | Request:
@@ -75,10 +83,10 @@ def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
     raise Rejected("5.1.1", _("this address takes no mail"))
 
 
-def _author(mail: Mail, proof: Proof, domain: str | None = None) -> Author:
+def _author(mail: Mail, verdict: Verdict, domain: str | None = None) -> Author:
     """The first of From. Delivery reports often have no usable one: where `domain` is given, they are the mail system's."""
     if mail.author is not None:
-        return Author(CHANNEL, mail.author.address, mail.author.name, proof)
+        return Author(CHANNEL, mail.author.address, mail.author.name, verdict.proof, verdict.doubt)
     if domain is not None and mail.automatic:
         return Author(CHANNEL, normal(f"mailer-daemon@{domain}") or "", "Mail system")
     raise Rejected("5.6.0", _("the message has no usable From address, so nobody could be named as its author"))

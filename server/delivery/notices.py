@@ -44,50 +44,72 @@ _ASKED: Mapping[str, Template] = {
         N_("Please confirm: join {forum}"),
         N_(
             "Somebody, probably you, asked that {forum} be sent to this address.\n\n"
-            "To join, answer this mail; nothing need be written. If it was not you, ignore it: nothing happens.\n\n"
+            "To join, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "If it was not you, ignore it: nothing happens.\n\n"
             "What it is about: {url}\n"
         ),
         grants="confirm",
         answer="confirm",
+        link="/confirm/{token}",
     ),
     "confirm-leave": Template(
         N_("Please confirm: leave {forum}"),
         N_(
             "Somebody, probably you, asked that {forum} be sent to this address no longer.\n\n"
-            "To leave, answer this mail; nothing need be written. If it was not you, ignore it: nothing changes.\n"
+            "To leave, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "If it was not you, ignore it: nothing changes.\n"
         ),
         grants="confirm",
         answer="confirm",
+        link="/confirm/{token}",
     ),
     "confirm-words": Template(
         N_("Please confirm: your request to {forum}"),
         N_(
             "{results}Somebody, probably you, asked {forum} for this:\n\n{list}\n\n"
-            "If you want it, answer this mail; nothing need be written. If it was not you, ignore it: nothing changes.\n"
+            "If you want it, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "If it was not you, ignore it: nothing changes.\n"
         ),
         grants="confirm",
         answer="confirm",
+        link="/confirm/{token}",
     ),
     "confirm-post": Template(
         N_("Please confirm your message to {forum}"),
         N_(
             "Thank you for writing to {forum}. Your message “{subject}” waits, because this address is not a member's yet.\n\n"
-            "To publish it and join, answer this mail; nothing need be written. Answers will then come to you by mail; "
-            "to end that, write to {leave}.\n\n"
+            "To publish it and join, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "Answers will then come to you by mail; to end that, write to {leave}.\n\n"
             "If you did not write to {forum}, ignore this mail: the message stays unpublished.\n\n{url}\n"
         ),
         grants="confirm",
         answer="confirm",
+        link="/confirm/{token}",
+        valid_ms=14 * clock.DAY,
+    ),
+    "was-this-you": Template(
+        N_("Was this you? “{subject}” to {forum}"),
+        N_(
+            "A message “{subject}” came to {forum} in your name, but nothing shows that it was you who sent it. It waits.\n\n"
+            "If it was you, answer this mail (nothing need be written), or press the button on this page, and it is published:\n\n"
+            "{link}\n\n"
+            "If it was not you, ignore this mail: it stays unpublished until a moderator has looked at it.\n"
+        ),
+        grants="confirm",
+        answer="confirm",
+        link="/confirm/{token}",
         valid_ms=14 * clock.DAY,
     ),
     "invite": Template(
         N_("You are invited to {forum}"),
         N_(
             "{name} invites you to {forum}.\n\n"
-            "To join, answer this mail; nothing need be written. If you do not want to, ignore it.\n\n{url}\n"
+            "To join, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "If you do not want to, ignore it.\n\nWhat it is about: {url}\n"
         ),
         grants="confirm",
         answer="confirm",
+        link="/confirm/{token}",
         valid_ms=14 * clock.DAY,
     ),
 }

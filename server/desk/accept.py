@@ -10,18 +10,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge, clock, metrics, tokens
+from server import bridge, metrics, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
 from server.delivery import fuse, letters
-from server.desk import Desk, author, book, digest_replies, forums, gather, place, policy, posts, screen
+from server.desk import Desk, author, book, digest_replies, forums, gather, place, policy, posts, questions, screen
 from server.desk.names import Names
 from server.desk.prepare import Prepared
-from server.errors import Deferred, Rejected
+from server.errors import Rejected
 from server.i18n import _
 from server.moderation import queue, reports
 from server.people import identity, membership
-
-QUESTIONS_AN_HOUR = 200  # of one forum, to addresses that nobody vouched for
 
 
 def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
@@ -40,7 +38,7 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
         return repeated
     member = membership.of(tx, known.person_id, forum.id) if known else None
     by = inbound.author
-    decision = policy.decide(policy.facts(forum, by.proof, member, inbound.automatic, by.address))
+    decision = policy.decide(policy.facts(forum, by.proof, member, inbound.automatic, by.address, by.doubt))
     decision = screen.screen(decision, _seen(tx, forum, prepared, known, member))
     if isinstance(decision, policy.Refuse):
         raise Rejected(decision.code, decision.reason)
@@ -261,11 +259,7 @@ def _hold(
     repeated = queue.same(tx, forum.id, by, prepared.content_hash)
     if repeated is not None:
         return Held(repeated, decision.reason)
-    asks = decision.confirm and not letters.recent(tx, "confirm-post", who.address_id, forum.id, asked_since)
-    if asks and letters.asked(tx, "confirm-post", forum.id, now - clock.HOUR) >= QUESTIONS_AN_HOUR:
-        raise Deferred(
-            _("Very many newcomers write to {forum} right now: please try again later.").format(forum=forum.slug)
-        )
+    asks = decision.confirm and questions.may_ask(tx, questions.JOIN, forum, who, asked_since, now)
     post_id = _store(tx, prepared, _row(forum, prepared, who, names, now) | {"state": "held"})
     name = queue.hold(
         tx,
@@ -283,20 +277,9 @@ def _hold(
         reports.report(tx, desk, forum, now)
     if decision.kind == "first":
         reports.tell_first(tx, desk, forum, post_id, now)
+    answers = next((ref.name for ref in names if ref.space == MESSAGE_ID), None)
     if asks:
-        answered = next((ref.name for ref in names if ref.space == MESSAGE_ID), None)
-        letters.notice(
-            tx,
-            address_id=who.address_id,
-            channel=inbound.author.channel,
-            template="confirm-post",
-            data={
-                "subject": prepared.subject,
-                "thing": forum.id,
-                "address_id": who.address_id,
-                "in_reply_to": answered,
-            },
-            forum_id=forum.id,
-            now=now,
-        )
+        questions.ask(tx, questions.JOIN, forum, inbound, who, name, prepared.subject, answers, now)
+    elif decision.doubtful and questions.has_history(tx, forum, inbound, who):
+        questions.was_it_you(tx, forum, inbound, who, name, prepared.subject, answers, now)
     return Held(name, decision.reason)

@@ -1,6 +1,7 @@
 """Private words that come in: to an author behind their -via address, to the owners, to the operator; and sign-in links.
 
-Neither side's address is shown to the other. Only members reach an author, and their sender is told that it went to one person only.
+Neither side's address is shown to the other. Only members reach an author, with proof that they are who they say: who answers would
+answer a stranger else. Their sender is told that it went to one person only.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import zstandard
 from sqlalchemy import Connection, Row
 
 from server import tokens
-from server.bridge import MESSAGE_ID, Accepted, Letter, Result
+from server.bridge import MESSAGE_ID, Accepted, Letter, Proof, Result
 from server.delivery import letters, outbox
 from server.desk import Desk, author, forums
 from server.errors import Rejected
@@ -51,6 +52,14 @@ def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> 
     mine = membership.of(tx, sender.person_id, forum.id) if sender else None
     if sender is None or mine is None or mine.state != "active":
         raise Rejected("5.7.1", _("Only members of {forum} can write to its authors.").format(forum=forum.title))
+    if inbound.author.proof < Proof.AUTHENTICATED:
+        raise Rejected(
+            "5.7.1",
+            _(
+                "A private letter is passed on only where something shows who wrote it: a signature of your mail domain (DKIM), "
+                "or its own mail server (SPF). You can answer in {forum}, or on its page."
+            ).format(forum=forum.title),
+        )
     if letters.sent_by(tx, sender.person_id, now - HOUR_MS) >= LETTERS_AN_HOUR:
         raise Rejected("5.7.1", _("These are many private letters in one hour: please write some of them later."))
     channel = inbound.author.channel

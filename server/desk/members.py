@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import bridge
-from server.bridge import Accepted, Act, Bounce, Duplicate, Join, Leave, Proof, Report, Result
+from server.bridge import Accepted, Act, Bounce, Duplicate, Held, Join, Leave, Proof, Report, Result
 from server.delivery import health
-from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, screen, wishes
+from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, questions, screen, wishes
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import audit, bans, queue, reports
@@ -107,6 +107,8 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     address_id, channel = int(facts["address_id"]), str(facts["channel"])
     person_id = identity.person_at(tx, address_id)
     identity.verify(tx, address_id, now)
+    if facts["template"] == questions.WAS_IT_YOU:
+        return _it_was_me(tx, desk, forum, person_id, str(facts["held"]))
     if facts["template"] == "confirm-leave":
         membership.leave(tx, forum.id, person_id)
         asking.tell(tx, desk, forum, channel, address_id, "left")
@@ -117,6 +119,20 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     forums.changed(tx, forum.id, "member", person_id, now)
     audit.record(tx, f"person:{person_id}", "confirm", str(facts["template"]), now, forum_id=forum.id)
     return Accepted()
+
+
+def _it_was_me(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, name: str) -> Result:
+    """The author says that the held post is theirs: that one is published, unless something else holds it too."""
+    waiting = queue.find(tx, name)
+    if waiting is None:
+        raise Rejected("5.7.1", _("This message does not wait any more: somebody has decided already."))
+    member = membership.of(tx, person_id, forum.id)
+    if member is not None and member.state == "banned":
+        raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
+    if still := screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id)):
+        queue.hand_over(tx, waiting.post_id, still.reason)
+        return Held(name, still.reason)
+    return Accepted(decide.approve(tx, desk, name, f"person:{person_id}", desk.now()))
 
 
 def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts: Mapping[str, Any]) -> None:

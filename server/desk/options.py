@@ -105,6 +105,12 @@ OPTIONS: dict[str, Option] = {
     "refused_types": Option(
         "refused_types", "files that are refused: media types and endings, such as “image/* exe”; “-”: none", _words
     ),
+    "proof": Option(
+        "proof_policy",
+        "a mail that nothing shows to be its author's: usual (their domain decides: refused, held or posted), "
+        "strict (held where nothing proves it) or lax (posted)",
+        one_of("usual", "strict", "lax"),
+    ),
     "strangers": Option(
         "strangers",
         "what becomes of a post by somebody who is no member: confirm (where anybody may join, their answer to a mail "

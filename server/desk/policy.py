@@ -1,6 +1,6 @@
 """Who may post: pure rules, from facts to a decision. No database, no channel by name.
 
-From is a claim; a member's is believed as mailing lists do, until the channel can prove more.
+From is a claim. A member's is believed as mailing lists do, unless something speaks against it or the forum wants a proof.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from server.bridge import Proof
+from server.bridge import Doubt, Proof
 from server.i18n import _
 from server.people.membership import MODERATORS
 
@@ -30,6 +30,8 @@ class Facts:
     role: str | None = None
     state: str | None = None
     may_post: bool = True
+    doubt: Doubt = Doubt.NONE
+    proof_policy: str = "usual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,15 @@ class Publish:
 class Hold:
     """Keep it and wait. `confirm`: the author's own word joins and publishes; else a moderator decides.
 
-    `kind` is the reason in one word, for the figures; `join`: the author becomes a member all the same.
+    `kind` is the reason in one word, for the figures; `join`: the author becomes a member all the same. `doubtful`: it may be
+    somebody else's in their name, so that they are asked.
     """
 
     reason: str
     confirm: bool = False
     kind: str = "doubt"
     join: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,14 @@ class Refuse:
 Decision = Publish | Hold | Refuse
 
 
-def facts(forum: Row[Any], proof: Proof, member: Row[Any] | None, automatic: bool = False, address: str = "") -> Facts:
+def facts(
+    forum: Row[Any],
+    proof: Proof,
+    member: Row[Any] | None,
+    automatic: bool = False,
+    address: str = "",
+    doubt: Doubt = Doubt.NONE,
+) -> Facts:
     """The facts, from a row of forums and one of memberships."""
     return Facts(
         title=forum.title if member or forum.visibility == "public" else forum.slug,  # a stranger learns nothing more
@@ -75,6 +86,8 @@ def facts(forum: Row[Any], proof: Proof, member: Row[Any] | None, automatic: boo
         role=member.role if member else None,
         state=member.state if member else None,
         may_post=member.may_post if member else True,
+        doubt=doubt,
+        proof_policy=forum.proof_policy,
     )
 
 
@@ -100,9 +113,29 @@ def decide(facts: Facts) -> Decision:
         return _machine(facts)
     if facts.state == "banned":
         return Refuse("5.7.1", _("You may not post to {forum}. Its owners can tell you why.").format(forum=facts.title))
-    if facts.state == "active":
-        return _member(facts)
-    return _stranger(facts)
+    decision = _member(facts) if facts.state == "active" else _stranger(facts)
+    return decision if isinstance(decision, Refuse) else _unproven(facts) or decision
+
+
+def _unproven(facts: Facts) -> Decision | None:
+    """What becomes of a post that may be somebody else's (DESIGN section 7); None: nothing, by this."""
+    if facts.proof >= Proof.AUTHENTICATED or facts.proof_policy == "lax":
+        return None
+    if facts.doubt is Doubt.FORBIDDEN:
+        return Refuse(
+            "5.7.1",
+            _(
+                "Nothing shows that this mail is by its author, and their domain asks that such mail be refused (DMARC). "
+                "Send it by the mail server of your own address, not through another one."
+            ),
+        )
+    if facts.doubt is Doubt.FAILS:
+        return Hold(
+            _("nothing shows that this is by its author, though their domain says how to (DMARC)"), doubtful=True
+        )
+    if facts.proof_policy == "strict" and facts.state == "active":
+        return Hold(_("nothing shows that this is by its author, and this forum wants that shown"), doubtful=True)
+    return None
 
 
 def _machine(facts: Facts) -> Decision:

@@ -114,6 +114,12 @@ def has_posted(tx: Connection, forum_id: int, person_id: int) -> bool:
     return tx.scalar(theirs.where(posts.c.seq.is_not(None)).limit(1)) is not None
 
 
+def has_posted_from(tx: Connection, forum_id: int, address_id: int) -> bool:
+    """As `has_posted`, from that very address."""
+    theirs = sa.select(posts.c.id).where(posts.c.address_id == address_id, posts.c.forum_id == forum_id)
+    return tx.scalar(theirs.where(posts.c.seq.is_not(None)).limit(1)) is not None
+
+
 def get(tx: Connection, post_id: int) -> Row[Any]:
     return tx.execute(sa.select(posts).where(posts.c.id == post_id)).one()
 

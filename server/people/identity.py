@@ -134,6 +134,12 @@ def language_at(tx: Connection, address_id: int) -> str:
     return tx.execute(query.where(addresses.c.id == address_id)).scalar() or "en"
 
 
+def is_verified(tx: Connection, address_id: int) -> bool:
+    """Whether somebody proved that they read what is sent there."""
+    proved = select(addresses.c.id).where(addresses.c.id == address_id, addresses.c.verified_at.is_not(None))
+    return tx.scalar(proved) is not None
+
+
 def verify(tx: Connection, address_id: int, now: int) -> None:
     """Note that the address was shown to be its person's; the first time counts."""
     unverified = (addresses.c.id == address_id) & addresses.c.verified_at.is_(None)

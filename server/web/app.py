@@ -7,7 +7,22 @@ from aiohttp import web
 
 from server import render
 from server.house import Household
-from server.web import blob, feed, guard, home, leave, moderate, mute, ops, resume, sign_in, source, thread, write
+from server.web import (
+    blob,
+    confirm,
+    feed,
+    guard,
+    home,
+    leave,
+    moderate,
+    mute,
+    ops,
+    resume,
+    sign_in,
+    source,
+    thread,
+    write,
+)
 from server.web.context import FORM_BYTES, HOUSE, STYLE_URL
 
 FORUM = "/f/{forum:[A-Za-z0-9-]{1,29}}"
@@ -46,6 +61,8 @@ def make_app(house: Household) -> web.Application:
             web.post(POST + "/reply", write.reply),
             web.get("/m/{id:.{1,998}}", source.by_message_id),
             web.get("/blob/{hash:[0-9a-f]{64}}/{filename:[^/]{0,900}}", blob.blob),
+            web.get("/confirm/" + TOKEN, confirm.show),
+            web.post("/confirm/" + TOKEN, confirm.act),
             web.get("/leave/" + TOKEN, leave.show),
             web.post("/leave/" + TOKEN, leave.act),
             web.get("/mute/" + TOKEN + "/{number:[1-9][0-9]{0,17}}", mute.show),

@@ -49,5 +49,8 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def robots(request: web.Request) -> web.Response:
     """`/robots.txt`: pages that hold no posts of their own are left alone."""
-    lines = ["User-agent: *", *(f"Disallow: {path}" for path in ("/sign-in", "/leave", "/mute", "/blob/", "/m/"))]
+    lines = [
+        "User-agent: *",
+        *(f"Disallow: {path}" for path in ("/sign-in", "/confirm", "/leave", "/mute", "/blob/", "/m/")),
+    ]
     return web.Response(text="\n".join(lines) + "\n")

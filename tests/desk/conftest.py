@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import Connection
 
-from server.bridge import MESSAGE_ID, Author, Edit, NewPost, Proof, Ref, Traits
+from server.bridge import MESSAGE_ID, Author, Doubt, Edit, NewPost, Proof, Ref, Traits
 from server.content.attachments import Blobs
 from server.desk import Desk, accept, change, forums
 from server.desk.prepare import prepare
@@ -59,7 +59,7 @@ class Table:
         space = "room" if channel == "room" else MESSAGE_ID
         new = NewPost(
             more.pop("forum", "pools"),
-            Author(channel, f"{by}@x.test", by.title(), proof),
+            Author(channel, f"{by}@x.test", by.title(), proof, more.pop("doubt", Doubt.NONE)),
             (Ref(space, name),),
             tuple(Ref(space, parent) for parent in more.pop("parents", ())),
             more.pop("subject", "Tides"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server import bridge
-from server.bridge import Accepted, Author, Duplicate, Held, Leave, NewPost, Proof, Ref
+from server.bridge import Accepted, Act, Author, Duplicate, Held, Leave, NewPost, Proof, Ref
 from server.errors import Deferred, Rejected
 from server.people import handles, identity, membership
 from server.store.schema import deliveries, letters
@@ -253,6 +253,34 @@ async def test_one_click_leaves_without_cookie_sign_in_or_redirect(reader: Reade
     )
     assert answer.status == 200
     assert reader.home.accepted == [Leave("tides", token=token)]
+
+
+# Questions that were mailed -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("template", "asks"),
+    [
+        ("confirm-join", "Join “Tide pools”?"),
+        ("confirm-leave", "Leave “Tide pools”?"),
+        ("confirm-post", "Publish your message?"),
+        ("was-this-you", "Was this you?"),
+        ("confirm-words", "<code>delivery daily</code>"),
+        ("invite", "Join “Tide pools”?"),
+    ],
+)
+async def test_a_question_is_answered_by_a_button_and_not_by_looking(
+    reader: Reader, rows: Rows, template: str, asks: str
+) -> None:
+    data = {"template": template, "address_id": 1, "channel": "post", "commands": [["delivery", "daily"]]}
+    token = reader.home.store.write_now(lambda tx: handles.grant(tx, "confirm", rows["tides"], data, NOW, 60_000))
+    assert asks in await reader.text(f"/confirm/{token}")
+    assert not reader.home.accepted
+    await reader.submit(f"/confirm/{token}", 200)
+    assert reader.home.accepted == [Act("tides", Author("web", ""), "confirm", token)]
+
+
+async def test_a_question_that_is_over_is_not_there(reader: Reader, rows: Rows) -> None:
+    await reader.text(f"/confirm/{'a' * 26}", status=404)
+    await reader.submit(f"/confirm/{'a' * 26}", 404)
 
 
 async def test_an_unknown_link_to_leave_is_not_there(reader: Reader, rows: Rows) -> None:

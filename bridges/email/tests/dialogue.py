@@ -11,19 +11,38 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bridges.email.connection import Gate
+from bridges.email.dns import NOTHING, Answer, Resolver
 from bridges.email.listener import Listener
 from bridges.email.settings import Settings
 from server.bridge import NewPost
 from tests.fakes import RecordingHouse, forum
 
 
+class NobodyKnown(Resolver):
+    """A DNS in which there is nothing."""
+
+    async def ask(self, name: str, kind: str) -> Answer:
+        return NOTHING
+
+
 @asynccontextmanager
 async def listening(
-    house: RecordingHouse, gate: Gate | None = None, size: int | None = None, trusted: tuple[str, ...] = ()
+    house: RecordingHouse,
+    gate: Gate | None = None,
+    size: int | None = None,
+    trusted: tuple[str, ...] = (),
+    resolver: Resolver | None = None,
+    authserv_id: str = "",
 ) -> AsyncIterator[Listener]:
-    """A listener with both doors on free ports."""
-    settings = Settings(domain="lists.test", listen="127.0.0.1:0", lmtp_listen="127.0.0.1:0", trusted_networks=trusted)
-    listener = Listener(house, settings, gate=gate, size=size)
+    """A listener with both doors on free ports; the DNS knows nobody, unless a test has one."""
+    settings = Settings(
+        domain="lists.test",
+        listen="127.0.0.1:0",
+        lmtp_listen="127.0.0.1:0",
+        trusted_networks=trusted,
+        trusted_authserv_id=authserv_id,
+    )
+    listener = Listener(house, settings, gate=gate, size=size, resolver=resolver or NobodyKnown())
     await listener.start()
     try:
         yield listener

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from bridges.email import bounces
 from bridges.email.addresses import Mailbox
+from bridges.email.authentication import NOTHING_SAID
 from bridges.email.parse import parse
 from bridges.email.receive import inbound
-from server.bridge import Bounce, Inbound, Proof, Refusal, Report
+from server.bridge import Bounce, Inbound, Refusal, Report
 from server.errors import Rejected
 
 TOKEN = "abcdefghijklmnopqrstuvwx23"
@@ -21,7 +22,7 @@ TOKEN = "abcdefghijklmnopqrstuvwx23"
 
 def told(text: str, sender: str = "") -> Inbound | None:
     mail = parse(text.lstrip("\n").replace("\n", "\r\n").encode(), sender, "lists.test", 1_790_000_000_000)
-    return inbound(mail, Mailbox("tides", "bounces", TOKEN), Proof.NONE, "lists.test")
+    return inbound(mail, Mailbox("tides", "bounces", TOKEN), NOTHING_SAID, "lists.test")
 
 
 def report(*recipients: str, media_type: str = "message/delivery-status") -> str:

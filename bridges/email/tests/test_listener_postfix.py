@@ -7,11 +7,14 @@ import smtplib
 
 import pytest
 
+from bridges.email.dns import Resolver
 from bridges.email.listener import Listener
 from bridges.email.settings import Settings
-from server.bridge import Accepted, Bounce, Inbound, Letter, NewPost, Refusal, Result
+from bridges.email.tests.dialogue import NobodyKnown
+from server.bridge import Accepted, Bounce, Doubt, Inbound, Letter, NewPost, Proof, Refusal, Result
 from server.errors import Deferred
 from tests.fakes import RecordingHouse, forum
+from tests.peers.names import Names
 from tests.peers.postfix import Postfix
 
 TOKEN = "abcdefghijklmnopqrstuvwx23"
@@ -20,12 +23,16 @@ TOKEN = "abcdefghijklmnopqrstuvwx23"
 class Behind:
     """A house, its listener behind Postfix, and a domain of its own."""
 
-    def __init__(self, postfix: Postfix) -> None:
+    def __init__(self, postfix: Postfix, names: Names | None = None) -> None:
         self.postfix, self.domain = postfix, postfix.list_domain()
+        resolver = Resolver(names.server) if names is not None else NobodyKnown()
         self.house = RecordingHouse(
             forum("tides", mail_domain=self.domain), forum("birds", id=2, mail_domain=self.domain)
         )
-        self.listener = Listener(self.house, Settings(domain=self.domain, listen="", lmtp_listen="127.0.0.1:0"))
+        settings = Settings(
+            domain=self.domain, listen="", lmtp_listen="127.0.0.1:0", trusted_authserv_id="mx.lists.test"
+        )
+        self.listener = Listener(self.house, settings, resolver=resolver)
 
     async def __aenter__(self) -> Behind:
         await self.listener.start()
@@ -112,3 +119,19 @@ async def test_an_unknown_address_is_refused_in_the_senders_own_session(postfix:
         with pytest.raises(smtplib.SMTPRecipientsRefused) as caught:
             await behind.send("From: ana@members.test\n\nx\n", "nobody")
     assert [code for code, _ in caught.value.recipients.values()] == [550]
+
+
+async def test_what_the_server_in_front_found_out_counts_by_its_id_alone(postfix: Postfix, names: Names) -> None:
+    names.txt("_dmarc.members.test", "v=DMARC1; p=reject")
+    wrote = "Authentication-Results: {id}; {said}\nFrom: ana@members.test\nMessage-ID: <{n}@m>\n\nwords\n"
+    cases = [
+        ("mx.lists.test", "dmarc=pass header.from=members.test", (Proof.AUTHENTICATED, Doubt.NONE)),
+        ("mx.far.test", "dmarc=pass header.from=members.test", (Proof.NONE, Doubt.FAILS)),
+        ("mx.lists.test", "spf=fail smtp.mailfrom=far.test", (Proof.NONE, Doubt.FORBIDDEN)),
+    ]
+    async with Behind(postfix, names) as behind:
+        for n, (who, said, _expected) in enumerate(cases):
+            await behind.send(wrote.format(id=who, said=said, n=n), "tides")
+            await behind.accepted(n + 1)
+        told = [one.author for one in behind.house.accepted if isinstance(one, NewPost)]
+    assert [(author.proof, author.doubt) for author in told] == [expected for *_, expected in cases]

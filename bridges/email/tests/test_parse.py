@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from bridges.email import identification
 from bridges.email.addresses import Mailbox
+from bridges.email.authentication import NOTHING_SAID
 from bridges.email.mailboxes import Named, mailboxes
 from bridges.email.parse import Mail, parse
 from bridges.email.receive import inbound
 from server import limits
-from server.bridge import Inbound, NewPost, Proof
+from server.bridge import Inbound, NewPost
 from server.errors import Rejected
 
 NOW = 1_790_000_000_000
@@ -29,7 +30,7 @@ def mail(text: str | bytes, sender: str = "ana@members.test") -> Mail:
 
 
 def post(text: str | bytes) -> NewPost:
-    told = inbound(mail(text), Mailbox("tides"), Proof.NONE, "lists.test")
+    told = inbound(mail(text), Mailbox("tides"), NOTHING_SAID, "lists.test")
     assert isinstance(told, NewPost)
     return told
 
@@ -87,7 +88,7 @@ def test_any_bytes_are_read_or_refused(raw: bytes, function: str) -> None:
     refusal: Rejected | None = None
     told: Inbound | None = None
     try:
-        told = inbound(parse(raw, "", "lists.test", NOW), Mailbox("tides", function, "t"), Proof.NONE, "lists.test")
+        told = inbound(parse(raw, "", "lists.test", NOW), Mailbox("tides", function, "t"), NOTHING_SAID, "lists.test")
     except Rejected as error:
         refusal = error
     assert refusal is None or (refusal.code.startswith("5.") and "\n" not in refusal.reason)

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from bridges.email import charsets, fields, flowed
 from bridges.email.addresses import Mailbox
+from bridges.email.authentication import NOTHING_SAID
 from bridges.email.parse import Mail, parse
 from bridges.email.receive import inbound
 from server import limits
-from server.bridge import NewPost, Proof
+from server.bridge import NewPost
 
 NOW = 1_790_000_000_000
 
@@ -22,7 +23,7 @@ def mail(text: str | bytes, sender: str = "ana@members.test") -> Mail:
 
 
 def post(text: str | bytes) -> NewPost:
-    told = inbound(mail(text), Mailbox("tides"), Proof.NONE, "lists.test")
+    told = inbound(mail(text), Mailbox("tides"), NOTHING_SAID, "lists.test")
     assert isinstance(told, NewPost)
     return told
 

@@ -210,12 +210,14 @@ def test_letters_to_an_author_are_limited_and_only_members(table: Table) -> None
 
     token = table.do(via)
 
-    def write(by: str) -> None:
-        letter = Letter("author", Author("post", f"{by}@x.test"), "pools", token, "Hello", "in private")
+    def write(by: str, proof: Proof = Proof.AUTHENTICATED) -> None:
+        letter = Letter("author", Author("post", f"{by}@x.test", "", proof), "pools", token, "Hello", "in private")
         table.do(letters.accept, table.desk, letter)
 
     with pytest.raises(Rejected):
         write("eve")
+    with pytest.raises(Rejected, match="something shows who wrote it"):
+        write("ana", Proof.NONE)
     for _ in range(letters.LETTERS_AN_HOUR):
         write("ana")
     with pytest.raises(Rejected, match="many private letters"):

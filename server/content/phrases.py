@@ -127,6 +127,16 @@ def forwards(text: str) -> bool:
 
 def header_block(lines: Sequence[str]) -> bool:
     """Whether `lines` begin with the header of a quoted message: From first, and a date or subject, three fields at least."""
+    kinds = _header_kinds(lines)
+    return len(kinds) >= 3 and kinds[0] == "from" and ("when" in kinds or "about" in kinds)
+
+
+def addressed(lines: Sequence[str]) -> bool:
+    """Whether the header block names who it went to: that of a message does, that of a patch does not."""
+    return "whom" in _header_kinds(lines)
+
+
+def _header_kinds(lines: Sequence[str]) -> list[str]:
     kinds: list[str] = []
     for line in lines[:FIELD_LINES]:
         match = _FIELD.match(line[:200])
@@ -135,7 +145,7 @@ def header_block(lines: Sequence[str]) -> bool:
             break
         if kind is not None:
             kinds.append(kind)
-    return len(kinds) >= 3 and kinds[0] == "from" and ("when" in kinds or "about" in kinds)
+    return kinds
 
 
 def sent_with(line: str) -> bool:

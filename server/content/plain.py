@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby, pairwise
 
-from server.content.quotes import Kind, Line, Piece
+from server.content.lines import Line
+from server.content.quotes import Kind, Piece
 from server.content.sanitize import REL, link
 
 QUOTE_DEPTH = 20  # what is quoted more often stands at this depth

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import pairwise
 
 from server.content import phrases, signatures
+from server.content.attributions import credit_marked, find_unmarked
+from server.content.lines import Line, read
 
 CONTEXT_LINES = 8  # of a long quote above an answer that stay with the answer
 LONG_QUOTE_LINES = 16
-ATTRIBUTION_LINES = 5
-_MOST = phrases.ATTRIBUTION_CHARS
 
 
 class Kind(Enum):
@@ -25,17 +24,6 @@ class Kind(Enum):
     QUOTE = "quote"
     FORWARD = "forward"  # quoted on purpose, to be read
     SIGNATURE = "signature"
-
-
-@dataclass(slots=True)
-class Line:
-    """A line without its quote marks, and how many it had. `credit`: it says who wrote the quote that it opens. `marks`: what was
-    taken off its front."""
-
-    depth: int
-    text: str
-    credit: bool = False
-    marks: str = ""
 
 
 @dataclass(slots=True)
@@ -60,9 +48,9 @@ class Piece:
 
 def split(text: str) -> list[Piece]:
     """The text as pieces in order; joined again they are the whole text."""
-    lines = _read(text)
-    _credit_marked(lines)
-    _find_unmarked(lines)
+    lines = read(text)
+    credit_marked(lines)
+    find_unmarked(lines)
     return _pieces(lines)
 
 
@@ -91,11 +79,16 @@ def fresh(pieces: Sequence[Piece]) -> list[Piece]:
     for piece, stays in zip(spoken, shown([(piece.kind, piece.attributed) for piece in spoken]), strict=True):
         part = _context(piece) if stays and piece.kind is Kind.QUOTE else piece
         if stays and part.lines:
-            if gap and kept:
-                kept.append(Piece(Kind.WORDS, [Line(0, "")]))
-            kept.append(part)
-        gap = not stays
+            kept.extend(_closed_up(kept[-1].lines[-1], part) if gap and kept else [part])
+        gap = not stays or not part.lines
     return kept
+
+
+def _closed_up(above: Line, piece: Piece) -> list[Piece]:
+    """The piece where something was left out above it: one empty line stands there, not two."""
+    first = next(place for place, line in enumerate(piece.lines) if line.text.strip())
+    rest = Piece(piece.kind, piece.lines[first:])
+    return [Piece(Kind.WORDS, [Line(0, "")]), rest] if above.text.strip() else [rest]
 
 
 def join(pieces: Sequence[Piece]) -> str:
@@ -121,179 +114,7 @@ def _context(piece: Piece) -> Piece:
         lines.pop(0)
     if len(lines) > LONG_QUOTE_LINES:
         lines = [Line(1, "[…]"), *lines[-CONTEXT_LINES:]]
-    return Piece(Kind.QUOTE, lines)
-
-
-def _read(text: str) -> list[Line]:
-    lines: list[Line] = []
-    fenced = False
-    sources = text.split("\n")
-    for place, source in enumerate(sources):
-        depth, rest = _marks(source)
-        marks = source[: len(source) - len(rest)]
-        if source.startswith("```"):
-            fenced = not fenced
-        if depth and lines and _torn(lines, rest):
-            depth, rest, marks = lines[-1].depth, source, ""
-        if depth and source[0] == " " and not any(near.lstrip(" ")[:1] == ">" for near in _near(sources, place)):
-            depth, rest, marks = 0, source, ""  # a drawing
-        lines.append(Line(0, source) if fenced else Line(depth, rest, marks=marks))
-    if not any(line.depth in (1, 2) for line in lines):  # an interpreter's ">>> " is no quote
-        lines = [Line(0, ">>> " + line.text) if line.depth == 3 else line for line in lines]
-    return lines
-
-
-def _near(lines: list[str], place: int) -> list[str]:
-    return lines[max(place - 1, 0) : place] + lines[place + 1 : place + 2]
-
-
-def _marks(source: str) -> tuple[int, str]:
-    """How many quote marks begin the line, and the rest of it (RFC 3676 section 4.5, with spaces between the marks)."""
-    place = depth = 0
-    if source.startswith(" >"):
-        place = 1
-    while source.startswith(">", place):
-        depth += 1
-        place += 1
-        if source.startswith(" >", place):
-            place += 1
-    if not depth:
-        return 0, source
-    return depth, source[place + 1 :] if source.startswith(" ", place) else source[place:]
-
-
-def _torn(lines: list[Line], rest: str) -> bool:
-    """Whether `rest` is the ">:" or "> wrote:" of an address that a mail program broke."""
-    if not phrases.torn_end(rest):
-        return False
-    above = next((line.text for line in reversed(lines[-3:]) if line.text.strip()), "")
-    return above.rfind("<") > above.rfind(">") or above.startswith("mailto:")
-
-
-def _credit_marked(lines: list[Line]) -> None:
-    """Lines right above a deeper quote that tell who wrote it become its first lines."""
-    spoken = [place for place, line in enumerate(lines) if line.text.strip()]
-    for last, below in pairwise(spoken):
-        depth = lines[last].depth
-        if below - last > 5 or lines[below].depth < depth or lines[last].credit:
-            continue
-        barred = _barred(lines, below) if lines[below].depth == depth else 0
-        if not barred and lines[below].depth == depth:
-            continue
-        first = _attribution(lines, last)
-        if first is None:
-            continue
-        for place in range(first, below):
-            lines[place].credit = place <= last
-            lines[place].depth = max(lines[place].depth, depth + 1)
-        for line in lines[below : below + barred]:
-            line.depth += 1
-
-
-def _barred(lines: list[Line], start: int) -> int:
-    """How many lines from `start` are marked in another way: "| " or the name of somebody ("AB> ")."""
-    first = lines[start]
-    name, sign, _rest = first.text[:16].partition(">")
-    mark = name + sign if sign and name.isalpha() else "|"
-    count = 0
-    while start + count < len(lines):
-        line = lines[start + count]
-        if line.depth != first.depth or not line.text.startswith(mark):
-            break
-        count += 1
-    return count
-
-
-def _attribution(lines: list[Line], last: int) -> int | None:
-    """The first line of the attribution above a marked quote that ends with line `last`, or None."""
-    found = None
-    joined = ""
-    for first in range(last, max(last - ATTRIBUTION_LINES, -1), -1):
-        line = lines[first]
-        if line.depth != lines[last].depth or not line.text.strip() or line.credit or len(line.text) > _MOST:
-            break
-        if first < last and line.text.rstrip()[-1] in ".!?" and not phrases.torn_end(joined):
-            break
-        joined = f"{line.text} {joined}".strip()
-        if phrases.introduces(joined):
-            if phrases.begins_attribution(line.text):
-                return first
-            if found is None or (phrases.torn_end(lines[found].text) and phrases.evident(joined)):
-                found = first
-    return found
-
-
-def _find_unmarked(lines: list[Line]) -> None:
-    """An original that was put below the answer without marks: from its announcement on, all lines are a quote."""
-    said = len(lines)  # the first line of the author
-    for place, line in enumerate(lines):
-        if line.depth or not line.text.strip():
-            continue
-        start = _announcement(lines, place)
-        if start is not None and _elided(lines, place):
-            first = next(above for above in range(start, place + 1) if lines[above].text.strip())
-            for above in lines[first : place + 1]:
-                above.depth, above.credit = 1, True
-            continue
-        if start is not None and said < start:
-            for later in lines[start : place + 1]:
-                later.credit = bool(later.text.strip())
-            for later in lines[start:]:
-                later.depth += 1
-            return
-        if start is not None and phrases.announces(" ".join(above.text for above in lines[start : place + 1])):
-            for above in lines[start : place + 1]:  # what it announces is all there is, so that is shown
-                above.depth, above.credit = 1, True
-            said = len(lines)
-            continue
-        said = min(said, place)
-
-
-def _elided(lines: list[Line], place: int) -> bool:
-    """Whether an attribution that ends with line `place` stands above a mark for what was left out, which becomes its quote.
-
-    Whoever cuts a quote answers what is left of it, so the answer is below.
-    """
-    below = next((later for later in range(place + 1, min(place + 4, len(lines))) if lines[later].text.strip()), None)
-    if below is None or lines[below].depth or not phrases.elision(lines[below].text):
-        return False
-    for line in lines[place + 1 : below + 1]:
-        line.depth = 1
-    return True
-
-
-def _announcement(lines: list[Line], place: int) -> int | None:
-    """Where the announcement starts that ends with line `place`, or whose header block begins there."""
-    text = lines[place].text
-    start: int | None = None
-    if phrases.original_follows(text):
-        start = place
-    elif phrases.header_block([line.text for line in lines[place : place + phrases.FIELD_LINES]]):
-        if not any(phrases.forwards(line.text) for line in lines[max(place - 3, 0) : place]):
-            start = place
-    elif phrases.ends_attribution(text):
-        start = _unmarked_attribution(lines, place)
-    while start and not lines[start - 1].depth:
-        above = lines[start - 1].text
-        if above.strip() and not phrases.rule(above):
-            break
-        start -= 1
-    return start
-
-
-def _unmarked_attribution(lines: list[Line], last: int) -> int | None:
-    found = None
-    joined = ""
-    for first in range(last, max(last - 2 * ATTRIBUTION_LINES, -1), -1):
-        line = lines[first]
-        if line.depth or len(line.text) > _MOST or (not line.text.strip() and joined[:1] not in ("<", ">")):
-            break
-        joined = f"{line.text} {joined}".strip()
-        if phrases.announces(joined):
-            found = first if found is None or phrases.begins_attribution(line.text) else found
-            if phrases.begins_attribution(line.text):
-                break
-    return found
+    return Piece(Kind.QUOTE, lines if any(line.text.strip() for line in lines) else [])
 
 
 def _pieces(lines: list[Line]) -> list[Piece]:

@@ -51,6 +51,7 @@ def test_a_lone_attributed_quote_at_the_top_is_folded(attribution: str) -> None:
         "On Mon, 1 Jan 2024 at 10:00, Ana <\nana@a.example> wrote:",
         "Am 01.01.2024 10:00 schrieb Ana <ana@a.example\n>:",
         "Op 1 jan. 2024 10:00 schreef Ana <ana@a.example> het\nvolgende geschreven:",
+        "2024-01-01 10:00 GMT+01:00 Ana <\nana@a.example>:",
         'Le 1 janv. 2024 10:00, "Ana"\n<ana@a.example>\na écrit :',
     ],
 )
@@ -74,11 +75,38 @@ def test_what_stands_below_a_quote_that_was_cut_is_an_answer_to_it(mark: str) ->
     assert fresh(text) == f"Hi Ana,\n\n> {mark}\n\nI think so.\n\n> And the pump?\n\nIt runs."
 
 
+def test_answers_among_quotes_are_shown_also_where_the_first_stands_above_them() -> None:
+    text = (
+        "Hi,\n\nOn Mon, Jan 1, 2024 at 10:00 AM, Ana <ana@a.example> wrote:\n\nYour subject says too little.\n\n"
+        "> The pump runs.\n\nSince when?\n\n> It hums.\n"
+    )
+    assert fresh(text) == "Hi,\n\nYour subject says too little.\n\n> The pump runs.\n\nSince when?"
+
+
+def test_an_original_with_attributed_quotes_in_it_is_one_original() -> None:
+    text = (
+        "Thank you.\n\nOn Mon, Jan 1, 2024 at 10:00 AM, Ana <ana@a.example> wrote:\n\n\nOn 1/1/24, Ben wrote:\n\n"
+        "> Does it run?\n\nIt does.\n"
+    )
+    assert fresh(text) == "Thank you."
+
+
+def test_a_patch_with_its_header_is_meant_to_be_read() -> None:
+    header = "From: Ben <ben@b.example>\nDate: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: pump: Start it\n"
+    text = f"How about this?\n\n{header}\nIt stood.\n---\ndiff --git a/pump b/pump\n--- a/pump\n+++ b/pump\n@@ -1 +1 @@\n-stop\n+start"
+    assert fresh(text) == text
+
+
 def test_of_a_long_quote_above_an_answer_the_nearest_lines_stay() -> None:
     quoted = "".join(f"> line {n}\n" for n in range(40))
     assert fresh(f"Hello.\n\n{quoted}\nYes.") == (
         "Hello.\n\n> […]\n" + "".join(f"> line {n}\n" for n in range(32, 40)) + "\nYes."
     )
+
+
+def test_an_attribution_above_nothing_leaves_no_trace() -> None:
+    ana = "On Mon, Jan 1, 2024 at 10:00 AM, Ana <ana@a.example> wrote:"
+    assert fresh(f"Hi.\n\n{ana}\n\n>\n>\n\nYes.\n\n> And?\n\nNo.") == "Hi.\n\nYes.\n\n> And?\n\nNo."
 
 
 def test_an_unattributed_quote_at_the_top_stays() -> None:

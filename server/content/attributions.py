@@ -1,0 +1,165 @@
+"""Who wrote what is quoted: lines that tell it, above quotes with marks and above originals that were put there without any."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from server.content import phrases
+from server.content.lines import Line
+
+ATTRIBUTION_LINES = 5
+PATCH_LINES = 200  # from its header to its first change
+_MOST = phrases.ATTRIBUTION_CHARS
+
+
+def credit_marked(lines: list[Line]) -> None:
+    """Lines right above a deeper quote that tell who wrote it become its first lines."""
+    spoken = [place for place, line in enumerate(lines) if line.text.strip()]
+    for last, below in pairwise(spoken):
+        depth = lines[last].depth
+        if below - last > 5 or lines[below].depth < depth or lines[last].credit:
+            continue
+        barred = _barred(lines, below) if lines[below].depth == depth else 0
+        if not barred and lines[below].depth == depth:
+            continue
+        first = _attribution(lines, last)
+        if first is None:
+            continue
+        for place in range(first, below):
+            lines[place].credit = place <= last
+            lines[place].depth = max(lines[place].depth, depth + 1)
+        for line in lines[below : below + barred]:
+            line.depth += 1
+
+
+def _barred(lines: list[Line], start: int) -> int:
+    """How many lines from `start` are marked in another way: "| " or the name of somebody ("AB> ")."""
+    first = lines[start]
+    name, sign, _rest = first.text[:16].partition(">")
+    mark = name + sign if sign and name.isalpha() else "|"
+    count = 0
+    while start + count < len(lines):
+        line = lines[start + count]
+        if line.depth != first.depth or not line.text.startswith(mark):
+            break
+        count += 1
+    return count
+
+
+def _attribution(lines: list[Line], last: int) -> int | None:
+    """The first line of the attribution above a marked quote that ends with line `last`, or None."""
+    found = None
+    joined = ""
+    for first in range(last, max(last - ATTRIBUTION_LINES, -1), -1):
+        line = lines[first]
+        if line.depth != lines[last].depth or not line.text.strip() or line.credit or len(line.text) > _MOST:
+            break
+        if first < last and line.text.rstrip()[-1] in ".!?" and not phrases.torn_end(joined):
+            break
+        joined = _join_lines(line.text, joined)
+        if phrases.introduces(joined):
+            if phrases.begins_attribution(line.text):
+                return first
+            if found is None or (phrases.torn_end(lines[found].text) and phrases.evident(joined)):
+                found = first
+    return found
+
+
+def _join_lines(line: str, below: str) -> str:
+    """An attribution that was broken into lines, whole again: an address was broken right behind its bracket."""
+    return f"{line}{below}".strip() if line.endswith("<") else f"{line} {below}".strip()
+
+
+def find_unmarked(lines: list[Line]) -> None:
+    """An original that was put below the answer without marks: from its announcement on, all lines are a quote."""
+    said = len(lines)  # the first line of the author
+    bare = _bare_below(lines)
+    for place, line in enumerate(lines):
+        if line.depth or not line.text.strip():
+            continue
+        start = _announcement(lines, place)
+        if start is not None and (_elided(lines, place) or (bare[place] and phrases.ends_attribution(line.text))):
+            first = next(above for above in range(start, place + 1) if lines[above].text.strip())
+            for above in lines[first : place + 1]:
+                above.depth, above.credit = 1, True
+            continue
+        if start is not None and said < start:
+            for later in lines[start : place + 1]:
+                later.credit = bool(later.text.strip())
+            for later in lines[start:]:
+                later.depth += 1
+            return
+        if start is not None and phrases.announces(" ".join(above.text for above in lines[start : place + 1])):
+            for above in lines[start : place + 1]:  # what it announces is all there is, so that is shown
+                above.depth, above.credit = 1, True
+            said = len(lines)
+            continue
+        said = min(said, place)
+
+
+def _bare_below(lines: list[Line]) -> list[bool]:
+    """For each line whether the next marked quote below it tells no writer: an attribution above then is about that quote, and what stands
+    between them is the first answer. In an original that was put there whole, quotes have attributions of their own."""
+    found: list[bool] = []
+    bare = False
+    for line in reversed(lines):
+        found.append(bare)
+        if line.depth:
+            bare = not line.credit
+    return found[::-1]
+
+
+def _elided(lines: list[Line], place: int) -> bool:
+    """Whether an attribution that ends with line `place` stands above a mark for what was left out, which becomes its quote.
+
+    Whoever cuts a quote answers what is left of it, so the answer is below.
+    """
+    below = next((later for later in range(place + 1, min(place + 4, len(lines))) if lines[later].text.strip()), None)
+    if below is None or lines[below].depth or not phrases.elision(lines[below].text):
+        return False
+    for line in lines[place + 1 : below + 1]:
+        line.depth = 1
+    return True
+
+
+def _announcement(lines: list[Line], place: int) -> int | None:
+    """Where the announcement starts that ends with line `place`, or whose header block begins there."""
+    text = lines[place].text
+    start: int | None = None
+    if phrases.original_follows(text):
+        start = place
+    elif phrases.header_block([line.text for line in lines[place : place + phrases.FIELD_LINES]]):
+        if not any(phrases.forwards(line.text) for line in lines[max(place - 3, 0) : place]) and not _patch(
+            lines, place
+        ):
+            start = place
+    elif phrases.ends_attribution(text):
+        start = _unmarked_attribution(lines, place)
+    while start and not lines[start - 1].depth:
+        above = lines[start - 1].text
+        if above.strip() and not phrases.rule(above):
+            break
+        start -= 1
+    return start
+
+
+def _patch(lines: list[Line], place: int) -> bool:
+    """Whether the header block at `place` is that of a patch, which an author put there to be read."""
+    if phrases.addressed([line.text for line in lines[place : place + phrases.FIELD_LINES]]):
+        return False
+    return any(phrases.patch(line.text) and not line.depth for line in lines[place : place + PATCH_LINES])
+
+
+def _unmarked_attribution(lines: list[Line], last: int) -> int | None:
+    found = None
+    joined = ""
+    for first in range(last, max(last - 2 * ATTRIBUTION_LINES, -1), -1):
+        line = lines[first]
+        if line.depth or len(line.text) > _MOST or (not line.text.strip() and joined[:1] not in ("<", ">")):
+            break
+        joined = _join_lines(line.text, joined)
+        if phrases.announces(joined):
+            found = first if found is None or phrases.begins_attribution(line.text) else found
+            if phrases.begins_attribution(line.text):
+                break
+    return found

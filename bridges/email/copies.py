@@ -49,16 +49,23 @@ class Quota:
         return max(SECOND, int(HOUR - (self._clock() - self._taken[0]) * SECOND)) if self._taken else SECOND
 
 
+class Made:
+    """A mail with all that its copies have in common, made once however many lots go out of it."""
+
+    def __init__(self, mail: Mail, signature: Signature | None = None) -> None:
+        self.mail, self.signature = mail, signature
+        self.stuffed = (stuff(mail.head), stuff(mail.tail))
+        self.eight_bit = not (mail.head.isascii() and mail.tail.isascii())
+
+
 class Copies:
     """One lot on its way, for the connections that carry it. `settled` counts answers.
 
     `spent`: the quota did not allow one more. `fruitless` counts connections that ended without an answer, `problem` says how one did.
     """
 
-    def __init__(self, mail: Mail, lot: Lot, settle: Settle, quota: Quota) -> None:
-        self._mail, self._settle, self._quota = mail, settle, quota
-        self._stuffed = (stuff(mail.head), stuff(mail.tail))
-        self._eight_bit = not (mail.head.isascii() and mail.tail.isascii())
+    def __init__(self, made: Made, lot: Lot, settle: Settle, quota: Quota) -> None:
+        self._made, self._mail, self._settle, self._quota = made, made.mail, settle, quota
         self._left = deque(lot.targets)
         self._until = time.monotonic() + LOT_SECONDS
         self._again: list[Job] = []
@@ -119,16 +126,16 @@ class Copies:
         sentence = _("{address}: {problem}").format(address=target.address, problem=problem)
         self._settle(target, Failed(sentence, "5.1.3", Refusal.GONE))
 
-    def _job(self, target: Target, signature: Signature | None = None) -> Job:
+    def _job(self, target: Target) -> Job:
         lines = self._mail.lines(target)
-        before = signature.field(lines) if signature is not None else b""
+        before = self._made.signature.field(lines) if self._made.signature is not None else b""
         return Job(
             target=target,
             sender=self._mail.envelope(target).encode(),
             recipient=path(target.address),
-            stuffed=(before, self._stuffed[0], lines, self._stuffed[1]),
+            stuffed=(before, self._made.stuffed[0], lines, self._made.stuffed[1]),
             raw=(before, self._mail.head, lines, self._mail.tail),
-            eight_bit=self._eight_bit,
+            eight_bit=self._made.eight_bit,
         )
 
 
@@ -138,11 +145,9 @@ Signed = list[Job | tuple[Target, ValueError]]
 class SignedCopies(Copies):
     """As `Copies`, each with our signature before it; the work of it is done ahead by `threads`."""
 
-    def __init__(
-        self, mail: Mail, lot: Lot, settle: Settle, quota: Quota, signature: Signature, threads: Executor
-    ) -> None:
-        super().__init__(mail, lot, settle, quota)
-        self._signature, self._threads = signature, threads
+    def __init__(self, made: Made, lot: Lot, settle: Settle, quota: Quota, threads: Executor) -> None:
+        super().__init__(made, lot, settle, quota)
+        self._threads = threads
         self._ready: deque[Job] = deque()
         self._under_way: dict[asyncio.Future[Signed], list[Target]] = {}
         self._idle: deque[asyncio.Future[None]] = deque()  # connections that wait for a copy
@@ -194,7 +199,7 @@ class SignedCopies(Copies):
         found: Signed = []
         for target in batch:
             try:
-                found.append(self._job(target, self._signature))
+                found.append(self._job(target))
             except ValueError as problem:
                 found.append((target, problem))
         return found

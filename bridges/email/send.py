@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bridges.email import content, steps, wire
 from bridges.email.compose import Mail, compose
-from bridges.email.copies import Copies, Quota, SignedCopies
+from bridges.email.copies import Copies, Made, Quota, SignedCopies
 from bridges.email.digest import digest
 from bridges.email.dkim_key import Key
 from bridges.email.dkim_sign import Signature
@@ -43,6 +43,7 @@ COPIES_A_CONNECTION = 20  # fewer are not worth a connection of their own
 PERSONAL = 2  # more connections, for letters and notices: a sign-in link never waits behind a fan-out
 LOTS = 4  # in memory at once: each holds the whole message
 IDLE_SECONDS = 30.0
+REUSE_SECONDS = 60.0  # how long a composed post is kept for its next lot
 SIGNERS = min(os.cpu_count() or 1, 4)  # threads: signing leaves the interpreter's lock to others
 FRUITLESS = 3  # connections of a lot that ended without one answer, until the relay counts as away
 
@@ -78,6 +79,8 @@ class Sender:
         self._lots = asyncio.Semaphore(LOTS)
         self._idle: dict[Link, asyncio.TimerHandle] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._making = asyncio.Lock()
+        self._last: tuple[PostItem, Made] | None = None
         self._up: bool | None = None  # as /healthz was told
 
     async def deliver(self, lot: Lot, settle: Settle) -> None:
@@ -90,16 +93,18 @@ class Sender:
 
     async def _deliver(self, lot: Lot, settle: Settle, connections: asyncio.Semaphore) -> None:
         try:
-            mail = await self._composed(lot.item)
+            made = await self._made(lot.item)
         except Deferred as problem:
             for target in lot.targets:
                 settle(target, Later(problem.reason, problem.code))
             return
-        if mail is None:
+        if made is None:
             for target in lot.targets:
                 settle(target, Failed(_("mail cannot be changed once it is sent"), "5.6.0"))
             return
-        copies = await asyncio.to_thread(self._copies, mail, lot, settle)
+        copies = Copies(made, lot, settle, self._quota)
+        if made.signature is not None:
+            copies = SignedCopies(made, lot, settle, self._quota, self._signers)
         workers = min(CONNECTIONS, -(-len(lot.targets) // COPIES_A_CONNECTION))
         await asyncio.gather(*(self._work(copies, connections) for _ in range(workers)))
         self._conclude(copies, settle)
@@ -112,6 +117,27 @@ class Sender:
         await asyncio.gather(*self._closing)
 
     # Before -------------------------------------------------------------------------------------------------------
+    async def _made(self, item: Outbound) -> Made | None:
+        """The item with all that its copies have in common; None for what mail cannot say. The lots of one post share it."""
+        if not isinstance(item, PostItem):
+            return await self._make(item)
+        async with self._making:
+            if self._last is None or self._last[0] != item:
+                made = await self._make(item)
+                if made is None:
+                    return None
+                self._last = item, made
+                asyncio.get_running_loop().call_later(REUSE_SECONDS, self._forget, made)
+            return self._last[1]
+
+    async def _make(self, item: Outbound) -> Made | None:
+        mail = await self._composed(item)
+        return await asyncio.to_thread(self._signed, mail, item) if mail is not None else None
+
+    def _forget(self, made: Made) -> None:
+        if self._last is not None and self._last[1] is made:
+            self._last = None
+
     async def _composed(self, item: Outbound) -> Mail | None:
         """The item as mail, made on a thread; None for what mail cannot say."""
         if isinstance(item, LetterItem):
@@ -132,11 +158,10 @@ class Sender:
         leave, mute = self._house.url("/leave/"), self._house.url("/mute/")
         return await asyncio.to_thread(compose, item.post, blobs, leave, rewrite, mute)
 
-    def _copies(self, mail: Mail, lot: Lot, settle: Settle) -> Copies:
+    def _signed(self, mail: Mail, item: Outbound) -> Made:
         if self._key is None:
-            return Copies(mail, lot, settle, self._quota)
-        signature = Signature(self._key(), self._domain(lot.item), mail, now_ms() // SECOND)
-        return SignedCopies(mail, lot, settle, self._quota, signature, self._signers)
+            return Made(mail)
+        return Made(mail, Signature(self._key(), self._domain(item), mail, now_ms() // SECOND))
 
     def _domain(self, item: Outbound) -> str:
         """Whose name stands for it: that of the forum, which its From has wherever it is ours."""

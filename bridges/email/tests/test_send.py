@@ -338,15 +338,17 @@ async def test_a_sign_in_link_does_not_wait_behind_a_fan_out(sending: type[Sendi
             await fan_out
 
 
-async def test_pictures_are_fetched_once_for_a_lot(sending: type[Sending]) -> None:
+async def test_a_post_is_made_once_for_all_its_lots(sending: type[Sending]) -> None:
     picture = File("f" * 64, "limpet.png", "image/png", 4, "https://talk.test/blob/f")
     async with relay() as far:
         one = sending(far.url)
         one.house.blobs["f" * 64] = b"\x89PNG"
-        await one.lot(2, PostItem(post(html=f'<img src="blob:{picture.hash}">', files=(picture,))))
-        assert all(b"Content-ID:" in taken.content for taken in far.taken)
+        words = f'<img src="blob:{picture.hash}">'
+        await one.lot(2, PostItem(post(html=words, files=(picture,))))
         one.house.blobs.clear()
-        found = await one.lot(1, PostItem(post(html=f'<img src="blob:{picture.hash}">', files=(picture,))))
+        await one.lot(1, PostItem(post(html=words, files=(picture,))))
+        assert [b"Content-ID:" in taken.content for taken in far.taken] == [True] * 3
+        found = await one.lot(1, PostItem(post(html=words + "!", files=(picture,))))
         assert isinstance(found[0], Sent)
         assert b"https://talk.test/blob/f" in far.taken[-1].content
 

@@ -38,6 +38,11 @@ class Serving:
                 assert time.monotonic() < end, f"it does not answer: see {self._log.name}"
                 time.sleep(0.05)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """kill -9."""
         assert self._process is not None

@@ -81,6 +81,12 @@ class Postfix:
         """The mailbox of any address of a member domain, or of members.test (which all tests of a run share)."""
         return Mailbox(self.place / "mail" / address.rpartition("@")[2].casefold(), address)
 
+    def swallow(self) -> str:
+        """A new member domain whose mail is taken into the queue, and thrown away from there."""
+        domain = self.member_domain()
+        self._map("junto_transport", domain, "discard:")
+        return domain
+
     def hand_over(self, domain: str, lmtp_port: int) -> None:
         """Mail for a member domain goes to an LMTP server on that port of 127.0.0.1 instead of a Maildir here."""
         self._map("junto_transport", domain, f"lmtp:inet:127.0.0.1:{lmtp_port}")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 
 from server import clock
 from server.delivery import letters
-from server.desk import Desk
+from server.desk import Desk, forums
 from server.errors import Deferred
 from server.i18n import _
 
@@ -24,6 +24,7 @@ def ask(
     tx: Connection, desk: Desk, forum: Row[Any], channel: str, address_id: int, template: str, more: dict[str, Any]
 ) -> bool:
     """Send the question, at most once a day, address and forum; False if it was asked already. Raises Deferred where too many are asked."""
+    forums.lock(tx, forum.id)  # of two requests at one moment only one is the first
     if letters.recent(tx, template, address_id, forum.id, desk.now() - letters.ONCE_IN):
         return False
     insist(tx, desk, forum, channel, address_id, template, more)
@@ -60,6 +61,7 @@ def tell(
     once_a_day: bool = False,
 ) -> None:
     """Send the words, or, once a day, only if the address was not answered today."""
+    forums.lock(tx, forum.id)
     alike = ANSWERS if template in ANSWERS else (template,)
     if once_a_day and letters.sent(tx, alike, forum.id, desk.now() - letters.ONCE_IN, address_id):
         return

@@ -56,6 +56,7 @@ def run(tx: Connection, desk: Desk, inbound: Request) -> Result:
     member = membership.of(tx, who.person_id, forum.id)
     proved = inbound.author.proof >= Proof.AUTHENTICATED
     turn = _Turn(forum, inbound, who, member is not None and member.state == "active", proved)
+    forums.lock(tx, forum.id)  # what counts how much was asked must not be asked twice at one moment
     with speaking(identity.person(tx, who.person_id).language):
         commands = inbound.commands[:COMMANDS] or (("help",),)
         for words in commands:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import re
 import tempfile
 from collections import Counter
@@ -32,6 +33,7 @@ DOMAIN = "lists.test"
 QUIET_S = 3.0  # so long nothing may move before we say that it is over; a fuse may hold what is left
 LONGEST_S = 600.0
 CONNECTIONS = 10
+_NEW = itertools.count()
 Row = dict[str, Any]
 Answers = Callable[[str, str, EmailMessage], Iterator[tuple[str, str, bytes]]]
 """(mailbox, envelope sender, message that came) to what a program sends of itself: (envelope sender, to, message)."""
@@ -195,7 +197,7 @@ def _launder(mailbox: str, sender: str, message: EmailMessage) -> Iterator[tuple
     for name in list(message.keys()):
         if name.lower() not in ("from", "to", "subject", "date", "content-type", "mime-version", "received"):
             del message[name]
-    message["Message-ID"] = f"<{id(message)}.{mailbox}>"
+    message["Message-ID"] = f"<{next(_NEW)}.{mailbox}>"
     yield sender, mailbox, b"Received: from gate.test; now\r\n" + message.as_bytes(policy=policy.SMTP)
 
 
@@ -244,7 +246,7 @@ def _answered(message: EmailMessage) -> str:
 def _away(mailbox: str, to: str, message: EmailMessage, marks: str = "", subject: str = "Automatic reply: ") -> bytes:
     about = str(message["Subject"]).removeprefix("Re: ")
     return (
-        f"From: {mailbox}\r\nTo: {to}\r\nSubject: {subject}{about}\r\nMessage-ID: <{id(message)}.{mailbox}>\r\n{marks}"
+        f"From: {mailbox}\r\nTo: {to}\r\nSubject: {subject}{about}\r\nMessage-ID: <{next(_NEW)}.{mailbox}>\r\n{marks}"
         f"In-Reply-To: {message['Message-ID']}\r\nReferences: {message['Message-ID']}\r\n\r\nI am away until Monday.\r\n"
     ).encode()
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from server import bridge
@@ -253,6 +254,23 @@ async def test_one_click_leaves_without_cookie_sign_in_or_redirect(reader: Reade
     )
     assert answer.status == 200
     assert reader.home.accepted == [Leave("tides", token=token)]
+
+
+async def test_one_click_is_understood_in_each_form_that_rfc_8058_names_and_twice(reader: Reader, rows: Rows) -> None:
+    def subscribe(tx: Any) -> str:
+        known = identity.ensure(tx, "post", "dora@example.org", "Dora", NOW)
+        subscription = membership.join(tx, rows["tides"], known.person_id, known.address_id, NOW)
+        return handles.printed(tx, SECRET, "leave", subscription or 0)
+
+    token = reader.home.store.write_now(subscribe)
+    parts = aiohttp.FormData({"List-Unsubscribe": "One-Click"}, default_to_multipart=True)
+    for body in (parts, {"List-Unsubscribe": "One-Click"}, None):
+        answer = await reader.post(f"/leave/{token}", data=body, allow_redirects=False)
+        assert answer.status == 200
+        assert "Set-Cookie" not in answer.headers
+    looked = await reader.head(f"/leave/{token}", allow_redirects=False)
+    assert looked.status == 200
+    assert reader.home.accepted == [Leave("tides", token=token)] * 3
 
 
 # Questions that were mailed -------------------------------------------------------------------------------------------

@@ -116,6 +116,7 @@ def _post(mail: Mail, forum: str, author: Author, body: Body | None = None) -> N
         original=mail.raw,
         written_at=mail.written_at,
         automatic=mail.automatic,
+        answering=mail.answering,
         addressed=_addressed(mail),
     )
 

@@ -11,10 +11,11 @@ from server.bridge.shared import Attachment, Author, Ref, Refusal, Spam
 class NewPost:
     """A post by somebody. `refs` are its own names, `parents` what it answers, nearest first. At least one of text and html.
 
-    Inline pictures in `html` are named `cid:CONTENT-ID`. `written_at` is what the author's message claims. `automatic`: a
-    machine wrote it (RFC 3834): it is refused. `gather`: one of a burst of short messages, which the desk may append to the
-    author's post before it while that is not yet due. `item`: the token of a reply address that names the post which this
-    answers (never its author). `addressed`: who else it was sent to by the channel itself, as normalised addresses.
+    Inline pictures in `html` are named `cid:CONTENT-ID`. `written_at` is what the author's message claims. `automatic`: a machine wrote
+    it (RFC 3834): it is refused where a forum does not let it in; `answering`: of its own accord, so it is dropped instead, for the
+    refusal would go to the person for whom it answers. `gather`: one of a burst of short messages, which the desk may append to the
+    author's post before it while that is not yet due. `item`: the token of a reply address that names the post which this answers
+    (never its author). `addressed`: who else it was sent to by the channel itself, as normalised addresses.
     """
 
     forum: str
@@ -29,6 +30,7 @@ class NewPost:
     original: bytes | None = None
     written_at: int | None = None
     automatic: bool = False
+    answering: bool = False
     gather: bool = False
     item: str | None = None
     addressed: tuple[str, ...] = ()

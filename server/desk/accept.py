@@ -41,6 +41,8 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
     decision = policy.decide(policy.facts(forum, by.proof, member, inbound.automatic, by.address, by.doubt))
     decision = screen.screen(decision, _seen(tx, forum, prepared, known, member))
     if isinstance(decision, policy.Refuse):
+        if inbound.answering:
+            return Accepted(reply=_("An automatic answer: taken, and dropped."))
         raise Rejected(decision.code, decision.reason)
     digest = digest_replies.of_digest(tx, desk, forum, inbound, known)
     if digest is not None:

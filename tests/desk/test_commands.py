@@ -234,6 +234,13 @@ def test_machines_are_not_answered(table: Table, bo: identity.Known) -> None:
     assert mailbox(table, bo).mode == "each"
 
 
+def test_an_automatic_answer_to_everybody_is_dropped_and_not_refused(table: Table, bo: identity.Known) -> None:
+    assert isinstance(table.post("bo", "I am away", automatic=True, answering=True), Accepted)
+    with pytest.raises(Rejected, match="machines"):
+        table.post("bo", "Build 7 failed", automatic=True)
+    assert not rows(table, sa.select(posts))
+
+
 def test_an_address_that_proves_nothing_is_answered_once_a_day(table: Table, bo: identity.Known) -> None:
     for _time in range(5):
         ask(table, "help", by="stranger", proof=Proof.NONE)

@@ -345,6 +345,16 @@ def test_more_machines() -> None:
     assert not mail("From: ana@x.test\n\nx").automatic
 
 
+@pytest.mark.parametrize(
+    "subject", ["Automatic reply: Limpets", "Auto: Re: Limpets", "Abwesenheitsnotiz: Limpets", "Out of Office: x"]
+)
+def test_a_responder_is_known_by_what_it_writes_before_our_subject(subject: str) -> None:
+    told = post(f"From: ana@members.test\nSubject: {subject}\n\nI am away.\n")
+    assert (told.automatic, told.answering) == (True, True)
+    person = post("From: ana@members.test\nSubject: Automatic reply of limpets\n\nDo they?\n")
+    assert (person.automatic, person.answering) == (False, False)
+
+
 def test_whom_a_post_was_sent_to_beside_us_is_told_in_one_form() -> None:
     told = post(
         'From: ana@members.test\nTo: Tide pools <tides@lists.test>, "Bo, the 2nd" <BO@Far.test>\n'

@@ -98,7 +98,7 @@ def _of_notice(mail: Mail, notice: notices.Notice) -> list[Failure]:
     """A notice in no known form counts where a mail system wrote it or its words say what was refused."""
     named, known = notices.recipients(mail, notice)
     known = known or _is_a_mail_system(mail)
-    if not known and (_is_vacation(mail) or not says_why(notice.words)):
+    if not known and (_is_vacation(mail, notice.words) or not says_why(notice.words)):
         return []
     found = []
     for recipient in named or [""]:
@@ -120,6 +120,7 @@ def _is_a_mail_system(mail: Mail) -> bool:
     return sender in ("mailer-daemon", "postmaster") or mail.header.has("x-failed-recipients")
 
 
-def _is_vacation(mail: Mail) -> bool:
-    """A person's automatic answer."""
-    return mail.answering or mail.header.has("x-auto-response-suppress") or mail.header.has("list-id")
+def _is_vacation(mail: Mail, words: str) -> bool:
+    """A person's automatic answer. One without a mark names what it answers (RFC 3834 section 3.1.6), and no code."""
+    marked = mail.answering or mail.header.has("x-auto-response-suppress") or mail.header.has("list-id")
+    return marked or (bool(mail.parents) and not code_in(words))

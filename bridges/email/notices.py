@@ -54,6 +54,14 @@ _STILL_TRYING = (
     "will be retried",
     "still being retried",
 )
+_COPY_FOLLOWS = (
+    "original message",
+    "copy of the message",
+    "copy of your message",
+    "returned message",
+    "unsent message",
+    "message header",
+)
 _SYSTEM = frozenset({"mailer-daemon", "postmaster"})
 logging.getLogger("flufl.bounce").setLevel(
     logging.CRITICAL
@@ -94,6 +102,9 @@ def recipients(mail: Mail, notice: Notice) -> tuple[list[str], bool]:
         found = _foreign(mail)
         sent_to = in_fields(notice.returned, "to", "cc")
         named = [one for one in found if one in sent_to] or found
+        listed = _leading(mail, notice)
+        if any(one in listed for one in named):  # it may have found only the first of a list
+            named = [*named, *listed]
     return list(dict.fromkeys(named or _in_words(mail, notice)))[:RECIPIENTS], bool(named)
 
 
@@ -136,11 +147,13 @@ def _text(mail: Mail) -> str:
 
 
 def _cut(text: str) -> tuple[str, str]:
-    """Before and from where the header of a message begins: a run of fields of which one tells a way that it came."""
+    """Before and after a line that says so, or where the header of a message begins: a run of fields of which one tells its way."""
     lines = text.split("\n")[:LINES]
     begin, seen = -1, set[str]()
     for number, line in enumerate(lines):
         bare = line.removeprefix("> ")
+        if bare.lstrip().startswith("--") and any(phrase in bare.lower() for phrase in _COPY_FOLLOWS):
+            return "\n".join(lines[:number]), "\n".join(lines[number + 1 :]).lstrip("\n")
         name = bare.partition(":")[0].rstrip().lower() if ":" in bare else ""
         if name in _FIELDS or (begin >= 0 and (bare[:1] in (" ", "\t") or _is_field(name))):
             begin = number if begin < 0 else begin

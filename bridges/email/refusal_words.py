@@ -38,7 +38,9 @@ FULL = _phrases("""
 # It was not reached this time
 MISSED = _phrases("""
     disabled | suspended | locked | frozen | deactivated | discontinued | blocked for | try again later | try later |
-    temporar | on hold | greylist | timed out | timeout | time out | expired | socket error |
+    temporary failure | temporary error | temporary locked | temporarily deferred | temporarily rejected |
+    temporarily unavailable | temporarily suspended | temporarily disabled | on hold | greylist | timed out | timeout |
+    time out | expired | socket error |
     lost connection | connection reset | remote protocol error | connection refused | not responding |
     did not accept our requests | unable to connect | could not deliver for the last | delivery failed 20 attempts |
     receiving mail at a rate | internal system error | mailer error | procmail | pipe to | unable to contact |

@@ -194,6 +194,11 @@ def test_vacation_notices_are_dropped(field: str) -> None:
     assert told(f"From: ana@members.test\nSubject: Away\n{field}\n\nBack on Monday.\n") is None
 
 
+def test_an_answer_without_any_mark_is_no_notice() -> None:
+    away = "From: ana@members.test\nSubject: Away\n{}\n\nMy mailbox is full of kelp until Monday.\n"
+    assert told(away.format("In-Reply-To: <1@lists.test>")) is None
+
+
 def test_a_person_is_told_where_to_write() -> None:
     with pytest.raises(Rejected, match="tides-owner"):
         told("From: ana@members.test\nSubject: Hello?\n\nIs anybody there?\n", sender="ana@members.test")

@@ -61,7 +61,7 @@ class EmailBridge:
 
     async def run(self) -> None:
         """Take mail until cancelled. Raises ConfigError where a port cannot be had."""
-        listener = Listener(self._house, self._settings)
+        listener = Listener(self._house, self._settings, report=partial(self._report, "spam"))
         try:
             try:
                 await listener.start()

@@ -20,10 +20,11 @@ from bridges.email.connection import Connection, Envelopes, Gate, LmtpConnection
 from bridges.email.dns import Resolver
 from bridges.email.parse import Mail, parse, refuse_loops
 from bridges.email.receive import hangs_on_author, inbound
+from bridges.email.rspamd import Filter, Report, Thing
 from bridges.email.settings import Settings
 from bridges.email.slowing import Slowing
 from server import limits, log, metrics
-from server.bridge import Accepted, Duplicate, Forum, House, Inbound, Result
+from server.bridge import Accepted, Duplicate, Forum, House, Result
 from server.clock import Clock, now_ms
 from server.config import host_port
 from server.errors import ConfigError, Deferred, Rejected
@@ -34,16 +35,17 @@ RECIPIENTS = 100  # RFC 5321 section 4.5.3.1.8
 STOP_SECONDS = 10.0
 
 Destination = tuple[Mailbox, Forum | None]
-Thing = Inbound | Rejected | Deferred | None
 logger = log.get("email.listener")
 
 
 class Reception:
     """The hooks that aiosmtpd calls. One for all connections; what belongs to a transaction is in its envelope."""
 
-    def __init__(self, house: House, settings: Settings, authentication: Authentication, clock: Clock = now_ms) -> None:
+    def __init__(
+        self, house: House, settings: Settings, authentication: Authentication, spam: Filter, clock: Clock = now_ms
+    ) -> None:
         self._house, self._settings, self._clock = house, settings, clock
-        self._authentication = authentication
+        self._authentication, self._spam = authentication, spam
         self._parsing = asyncio.Semaphore(PARSERS)
         self._slowing = Slowing()
         self.under_way: set[asyncio.Task[list[str]]] = set()
@@ -124,6 +126,7 @@ class Reception:
         wanted = list(dict.fromkeys(envelope.destinations))
         try:
             read = await self._read(content, peer, wanted)
+            read = await self._spam.judged(read, content, peer, envelope.rcpt_tos)
         except Exception as error:  # noqa: BLE001  a loop's edge: the message comes again, its bytes are not lost
             reply = await self.handle_exception(error)
             return [reply] * len(envelope.destinations)
@@ -212,7 +215,10 @@ def _cannot_listen(key: str, where: str, problem: OSError) -> str:
 
 
 class Listener:
-    """The open doors. `ports` tells where they are once `start` has returned: {"smtp": …, "lmtp": …}."""
+    """The open doors. `ports` tells where they are once `start` has returned: {"smtp": …, "lmtp": …}.
+
+    `report` is told whether the filter that is asked about spam answers.
+    """
 
     def __init__(
         self,
@@ -221,10 +227,12 @@ class Listener:
         gate: Gate | None = None,
         size: int | None = None,
         resolver: Resolver | None = None,
+        report: Report | None = None,
     ) -> None:
         self._settings = settings
+        self._spam = Filter(settings.rspamd, report or house.report)
         authentication = Authentication(settings, resolver or Resolver(settings.resolver))
-        self._reception = Reception(house, settings, authentication)
+        self._reception = Reception(house, settings, authentication, self._spam)
         self._gate = gate or Gate()
         self._size = size or limits.MESSAGE_BYTES
         self._servers: list[asyncio.Server] = []
@@ -269,3 +277,4 @@ class Listener:
             connection.hang_up()
         if self._reception.under_way:
             await asyncio.wait(self._reception.under_way, timeout=STOP_SECONDS)
+        await self._spam.close()

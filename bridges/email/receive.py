@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from selectolax.lexbor import LexborHTMLParser
 
-from bridges.email import bounces, commands, reply
+from bridges.email import bounces, commands, reply, spam
 from bridges.email.addresses import OPERATOR, POST, Mailbox, normal
 from bridges.email.authentication import Verdict
 from bridges.email.body import Body
@@ -118,6 +118,7 @@ def _post(mail: Mail, forum: str, author: Author, body: Body | None = None) -> N
         automatic=mail.automatic,
         answering=mail.answering,
         addressed=_addressed(mail),
+        spam=spam.marked(mail.header),
     )
 
 

@@ -73,6 +73,9 @@ class Settings(Section):
     trusted_authserv_id: str = Field(
         default="", description="believe Authentication-Results of this id only; its server must remove forged ones"
     )
+    rspamd: str = Field(
+        default="", description='ask this rspamd about every post, such as http://127.0.0.1:11333; "" asks nobody'
+    )
     resolver: str = Field(default="", description='the DNS server to ask, host:port; "" asks those of the system')
 
     @field_validator("domain")
@@ -96,6 +99,14 @@ class Settings(Section):
     def _listen(cls, value: str) -> str:
         if value:
             host_port(value)
+        return value
+
+    @field_validator("rspamd")
+    @classmethod
+    def _rspamd(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must be an address such as http://127.0.0.1:11333")
         return value
 
     @field_validator("relay")

@@ -10,6 +10,7 @@ missing_packages() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || echo postgresql
     [ -x /usr/lib/dovecot/imap ] || echo dovecot-imapd
     [ -x /usr/lib/dovecot/lmtp ] || echo dovecot-lmtpd
+    [ -x /usr/bin/rspamd ] || echo rspamd
     [ -x /usr/bin/mutt ] || echo mutt
     [ -x /usr/bin/swaks ] || echo swaks
     [ -x /usr/bin/tmux ] || echo tmux

@@ -17,6 +17,7 @@ from tests.peers import dovecot as dovecot_peer
 from tests.peers import names as names_peer
 from tests.peers import postfix as postfix_peer
 from tests.peers import postgres as postgres_peer
+from tests.peers import rspamd as rspamd_peer
 from tests.peers import run
 from tests.peers import synapse as synapse_peer
 from tests.peers.chromium import Chromium
@@ -24,6 +25,7 @@ from tests.peers.dovecot import Dovecot
 from tests.peers.names import Names
 from tests.peers.postfix import Postfix
 from tests.peers.postgres import Postgres
+from tests.peers.rspamd import Rspamd
 from tests.peers.synapse import Synapse
 
 _OWNS = pytest.StashKey[bool]()
@@ -116,6 +118,13 @@ def dovecot() -> Dovecot:
     """The Dovecot of this run: hand a member domain over to it with `postfix.hand_over`."""
     require("Dovecot", dovecot_peer.missing())
     return Dovecot(**run.shared("dovecot", dovecot_peer.start))
+
+
+@pytest.fixture(scope="session")
+def rspamd() -> Rspamd:
+    """The rspamd of this run."""
+    require("rspamd", rspamd_peer.missing())
+    return Rspamd(**run.shared("rspamd", rspamd_peer.start))
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ async def listening(
     trusted: tuple[str, ...] = (),
     resolver: Resolver | None = None,
     authserv_id: str = "",
+    rspamd: str = "",
 ) -> AsyncIterator[Listener]:
     """A listener with both doors on free ports; the DNS knows nobody, unless a test has one."""
     settings = Settings(
@@ -41,6 +42,7 @@ async def listening(
         lmtp_listen="127.0.0.1:0",
         trusted_networks=trusted,
         trusted_authserv_id=authserv_id,
+        rspamd=rspamd,
     )
     listener = Listener(house, settings, gate=gate, size=size, resolver=resolver or NobodyKnown())
     await listener.start()

@@ -39,6 +39,8 @@ def test_the_domain_is_kept_as_it_goes_on_the_wire() -> None:
         ("relay_per_hour", -1, "0"),
         ("trusted_networks", ["192.0.2.1/24"], "192.0.2.0/24"),
         ("trusted_networks", ["home"], "no network"),
+        ("rspamd", "127.0.0.1:11333", "http://127.0.0.1:11333"),
+        ("rspamd", "http://", "http://127.0.0.1:11333"),
         ("color", "blue", "extra"),
     ],
 )

@@ -17,7 +17,7 @@ from bridges.email.mailboxes import Named, mailboxes
 from bridges.email.parse import Mail, parse
 from bridges.email.receive import inbound
 from server import limits
-from server.bridge import Inbound, NewPost
+from server.bridge import Inbound, NewPost, Request
 from server.errors import Rejected
 
 NOW = 1_790_000_000_000
@@ -363,3 +363,14 @@ def test_whom_a_post_was_sent_to_beside_us_is_told_in_one_form() -> None:
     assert told.addressed == ("tides@lists.test", "bo@far.test", "cy@far.test")
     many = ", ".join(f"m{n}@far.test" for n in range(5_000))
     assert len(post(f"From: ana@members.test\nTo: tides@lists.test\n{f'Cc: {many}' + chr(10)}\nx\n").addressed) <= 501
+
+
+def test_what_is_sent_to_everybody_by_habit_is_a_request_and_a_machines_is_not() -> None:
+    text = "From: ana@members.test\nSubject: Re: Limpets\n\nunsubscribe\n\nOn Monday, Bo wrote:\n> How?\n"
+    for to in (Mailbox("tides"), Mailbox("tides", "item", "a" * 26)):
+        told = inbound(mail(text), to, NOTHING_SAID, "lists.test")
+        assert isinstance(told, Request)
+        assert told.commands == (("leave",),)
+    assert isinstance(inbound(mail("Precedence: bulk\n" + text), Mailbox("tides"), NOTHING_SAID, "lists.test"), NewPost)
+    page = "From: ana@members.test\nContent-Type: text/html\n\n<p>Unsubscribe</p>\n"
+    assert isinstance(inbound(mail(page), Mailbox("tides"), NOTHING_SAID, "lists.test"), Request)

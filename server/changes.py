@@ -6,6 +6,8 @@ change; a hint sent to the process is only a reason to look here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, insert
 
 from server.store import db
@@ -15,6 +17,15 @@ KINDS = frozenset({"post", "edit", "retraction", "reaction", "forum", "member"})
 """What can change; `thing_id` is the id of a post (the first four), the forum or a person."""
 
 _RECORD = insert(changes)
+
+
+def record_many(tx: Connection, forum_id: int, first: int, kind: str, things: Sequence[int], now: int) -> None:
+    """As `record`, for changes of one kind with modseqs from `first` on."""
+    assert kind in KINDS, kind
+    if things:
+        common = {"forum_id": forum_id, "kind": kind, "at": now}
+        tx.execute(_RECORD, [common | {"modseq": first + n, "thing_id": thing} for n, thing in enumerate(things)])
+        db.after(tx, "changes")
 
 
 def record(tx: Connection, forum_id: int, modseq: int, kind: str, thing_id: int, now: int) -> None:

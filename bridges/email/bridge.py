@@ -13,13 +13,14 @@ from bridges.email.dkim_key import Key
 from bridges.email.dns import Resolver
 from bridges.email.doctor import Doctor
 from bridges.email.listener import Listener
-from bridges.email.receive import CHANNEL
+from bridges.email.parse import parse
+from bridges.email.receive import CHANNEL, old
 from bridges.email.send import Sender
 from bridges.email.settings import Relay, Settings, relay
 from bridges.email.source import source
 from server import limits
-from server.bridge import Bridge, Check, Forum, House, Lot, Post, Settle, Traits, Way
-from server.clock import DAY, HOUR, MINUTE
+from server.bridge import Bridge, Check, Forum, House, Lot, NewPost, Post, Settle, Traits, Way
+from server.clock import DAY, HOUR, MINUTE, now_ms
 from server.errors import ConfigError
 from server.i18n import _
 
@@ -106,6 +107,10 @@ class EmailBridge:
 
     def forum_defaults(self) -> Mapping[str, str]:
         return {"mail_domain": self._settings.domain}
+
+    def read(self, original: bytes, forum: Forum) -> NewPost:
+        """A message of an archive. The envelope is not known any more; nobody sent it by the null sender to us."""
+        return old(parse(original, "unknown", self._settings.domain, now_ms()), forum.slug)
 
     def source(self, post: Post) -> bytes:
         """A post born elsewhere as the message that mailboxes get."""

@@ -65,6 +65,11 @@ def _post_or_habit(mail: Mail, forum: str, author: Author) -> NewPost | Request:
     return _post(mail, forum, author, body)
 
 
+def old(mail: Mail, forum: str) -> NewPost:
+    """A message of an archive as the post that it was then: whether a list or a machine sent it does not matter any more."""
+    return replace(_post(mail, forum, _author(mail, Verdict()), mail.body()), automatic=False)
+
+
 def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
     """What a person asks one of a forum's functions."""
     if to.function == "join":

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from server.bridge import Commands
-from server.cli import backup, ban, community, doctor, forum, held, init, member, queue, serve, show, trace
+from server.cli import backup, ban, community, doctor, forum, held, init, member, moving, queue, serve, show, trace
 from server.cli.context import ConfigOption, JsonOption, built
 from server.errors import CommandError
 from server.i18n import _
@@ -103,6 +103,7 @@ app.add_typer(member.app, name="member")
 app.add_typer(held.app, name="held")
 app.add_typer(ban.app, name="ban")
 app.add_typer(queue.app, name="queue")
+app.command("import")(moving.import_)
 app.command("trace")(trace.trace)
 app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)

@@ -15,7 +15,7 @@ from server import limits
 from server.bridge import Attachment
 from server.content import attachments as files
 from server.content import markdown, plain, quoted, quotes, reading, soup
-from server.content.sanitize import clean, tidy
+from server.content.sanitize import clean, clean_own, tidy
 from server.content.tree import Element, serialise, walk
 from server.i18n import _
 
@@ -59,10 +59,10 @@ def derive(
         return Derived(text, shown, text, shown)
     pieces = quotes.split(text)
     fresh = quotes.fresh(pieces)
-    whole = clean(plain.to_html(pieces))
+    whole = clean_own(plain.to_html(pieces))
     if len(fresh) == len(pieces) and all(a is b for a, b in zip(fresh, pieces, strict=True)):
         return Derived(text, whole, text, whole)
-    return Derived(text, whole, quotes.join(fresh), clean(plain.to_html(fresh)))
+    return Derived(text, whole, quotes.join(fresh), clean_own(plain.to_html(fresh)))
 
 
 def _of_html(html: str, text: str, pictures: Mapping[str, str]) -> Derived | None:

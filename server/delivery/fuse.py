@@ -26,13 +26,15 @@ EVERY = 50  # the whole server is counted at each fiftieth post
 _p = posts.c
 _NTH_OF_THREAD = (
     sa.select(_p.published_at)
-    .where(_p.thread_id == sa.bindparam("thread"))
+    .where(_p.thread_id == sa.bindparam("thread"), _p.imported.is_(False))
     .order_by(_p.seq.desc())
     .offset(THREAD)
     .limit(1)
 )
-_NTH_OF_FORUM = sa.select(_p.published_at).where(_p.forum_id == sa.bindparam("forum"), _p.seq == sa.bindparam("nth"))
-_OF_ALL = sa.select(sa.func.count()).where(_p.published_at > sa.bindparam("since"))
+_NTH_OF_FORUM = sa.select(_p.published_at).where(
+    _p.forum_id == sa.bindparam("forum"), _p.seq == sa.bindparam("nth"), _p.imported.is_(False)
+)
+_OF_ALL = sa.select(sa.func.count()).where(_p.published_at > sa.bindparam("since"), _p.imported.is_(False))
 
 
 def check(tx: Connection, post: Row[Any], in_thread: int, now: int) -> str | None:

@@ -111,7 +111,7 @@ def _names(
             )
         return names, Duplicate(f"{forum.slug}/{seen.seq}")
     if seen is not None or not names:
-        names = [_name_of_content(desk, forum, prepared, inbound.author)]
+        names = [name_of_content(desk, forum, prepared, inbound.author)]
         again = place.find(tx, forum.id, names)
         if again is not None:  # nobody else can have this name: it is made of who wrote it and what
             return names, Duplicate(f"{forum.slug}/{again.seq}")
@@ -120,7 +120,7 @@ def _names(
     return names, None
 
 
-def _name_of_content(desk: Desk, forum: Row[Any], prepared: Prepared[NewPost], by: bridge.Author) -> Ref:
+def name_of_content(desk: Desk, forum: Row[Any], prepared: Prepared[NewPost], by: bridge.Author) -> Ref:
     """A name for what came without one, or under somebody else's. It cannot be guessed, so that nobody takes it beforehand."""
     what = f"{by.channel}:{by.address}:{forum.id}:{prepared.content_hash}"
     mark = hmac.digest(desk.secret, what.encode(), "sha256").hex()

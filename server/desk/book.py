@@ -162,7 +162,7 @@ def change(tx: Connection, desk: Desk, kind: str, item_id: int, post_id: int, bu
 
 def missed(tx: Connection, desk: Desk, forum: Row[Any], subscription_id: int, now: int) -> None:
     """A room that is new gets what was posted before it was there, oldest first."""
-    mine = (posts.c.forum_id == forum.id, posts.c.state == "published")
+    mine = (posts.c.forum_id == forum.id, posts.c.state == "published", posts.c.imported.is_(False))
     latest = sa.select(posts).where(*mine).order_by(posts.c.seq.desc()).limit(MISSED)
     for row in reversed(tx.execute(latest).all()):
         outbox.book_post(tx, RECEIVERS, facts(desk, row, 0, now, subscription_id - 1, subscription_id))

@@ -193,6 +193,15 @@ def next_number(tx: Connection, forum_id: int) -> tuple[int, int]:
     return row.last_seq, row.modseq
 
 
+def advance(tx: Connection, forum_id: int, last_seq: int, changes_made: int) -> int:
+    """Posts up to that number were published at one go, each a change; the modseq of the first of them."""
+    values = {"last_seq": last_seq, "modseq": forums.c.modseq + changes_made}
+    after = tx.execute(
+        update(forums).where(forums.c.id == forum_id).values(**values).returning(forums.c.modseq)
+    ).scalar_one()
+    return int(after) - changes_made + 1
+
+
 def noted(tx: Connection, forum_id: int, modseq: int, post_id: int, now: int) -> None:
     """The post with that modseq is there."""
     changes.record(tx, forum_id, modseq, "post", post_id, now)

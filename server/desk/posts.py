@@ -6,7 +6,7 @@ No rules of who may do what: the callers (`accept`, `change`) decided that alrea
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from server.desk.prepare import StoredFile
 from server.store.schema import attachments, blobs, bodies, originals, posts, reactions, revisions, threads
 from server.store.upsert import insert_id, insert_new
 
+LOOKUP = 500  # posts asked for in one statement: both engines limit the number of parameters
 _ADD = posts.insert().returning(posts.c.id)
 _OWN_ORIGIN = posts.update().where(posts.c.id == sa.bindparam("post")).values(origin=posts.c.id)
 _ADD_BODY = bodies.insert()
@@ -84,19 +85,62 @@ def add_files(tx: Connection, post_id: int, files: Sequence[StoredFile], now: in
     first = tx.scalar(count) or 0
     for position, file in enumerate(files, first):
         insert_new(tx, blobs, {"hash": file.hash, "size": file.size, "created_at": now}, ["hash"])
-        tx.execute(
-            attachments.insert().values(
-                post_id=post_id,
-                position=position,
-                part=part,
-                blob_hash=file.hash,
-                filename=file.filename,
-                media_type=file.media_type,
-                size=file.size,
-                content_id=file.content_id,
-                inline=file.inline,
-            )
+        tx.execute(attachments.insert(), _file(post_id, position, part, file))
+
+
+def _file(post_id: int, position: int, part: int, file: StoredFile) -> dict[str, Any]:
+    return {
+        "post_id": post_id,
+        "position": position,
+        "part": part,
+        "blob_hash": file.hash,
+        "filename": file.filename,
+        "media_type": file.media_type,
+        "size": file.size,
+        "content_id": file.content_id,
+        "inline": file.inline,
+    }
+
+
+class Buffer:
+    """New posts that are written together. Their ids are reserved; none stands before its parent."""
+
+    def __init__(self) -> None:
+        self._posts: list[dict[str, Any]] = []
+        self._bodies: list[dict[str, Any]] = []
+        self._originals: list[dict[str, Any]] = []
+        self._files: list[dict[str, Any]] = []
+        self._blobs: list[dict[str, Any]] = []
+
+    def add(
+        self, values: Mapping[str, Any], derived: Derived, files: Sequence[StoredFile], original: bytes | None
+    ) -> None:
+        """A post (`values` with its id and origin), its texts, its files and its compressed bytes as received."""
+        post_id, now = values["id"], values["arrived_at"]
+        self._posts.append(dict(values))
+        self._bodies.append({"post_id": post_id} | _body(derived, None))
+        if original is not None:
+            received = {"post_id": post_id, "part": 0, "channel": values["channel"], "bytes": original}
+            self._originals.append(received)
+        for position, file in enumerate(files):
+            self._blobs.append({"hash": file.hash, "size": file.size, "created_at": now})
+            self._files.append(_file(post_id, position, 0, file))
+
+    def flush(self, tx: Connection) -> None:
+        """Write what was added since the last time."""
+        for blob in self._blobs:
+            insert_new(tx, blobs, blob, ["hash"])
+        self._blobs.clear()
+        written = (
+            (posts, self._posts),
+            (bodies, self._bodies),
+            (originals, self._originals),
+            (attachments, self._files),
         )
+        for table, rows in written:
+            if rows:
+                tx.execute(table.insert(), rows)
+                rows.clear()
 
 
 def drop_files(tx: Connection, post_id: int, part: int) -> None:
@@ -216,6 +260,19 @@ def latest_lonely(tx: Connection, forum_id: int) -> Row[Any] | None:
         .limit(1)
     ).first()
     return row if row is not None and row.parent_id is None and row.parent_ref_id is None else None
+
+
+def origins(tx: Connection, message_ids: Sequence[str]) -> dict[tuple[str, int, str], int]:
+    """Origins of published posts that have these Message-IDs, by Message-ID, author and content."""
+    p = posts.c
+    found: dict[tuple[str, int, str], int] = {}
+    for start in range(0, len(message_ids), LOOKUP):
+        some = p.message_id.in_(message_ids[start : start + LOOKUP])
+        for row in tx.execute(
+            sa.select(p.message_id, p.person_id, p.content_hash, p.origin).where(some, p.state == "published")
+        ):
+            found.setdefault((row.message_id, row.person_id, row.content_hash), row.origin)
+    return found
 
 
 def same_in_other_forum(tx: Connection, message_id: str, person_id: int, content_hash: str) -> int | None:

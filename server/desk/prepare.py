@@ -45,15 +45,15 @@ class Prepared(Generic[Written]):
     original: bytes | None
 
 
-def prepare(inbound: Written, blobs: files.Blobs) -> Prepared[Written]:
-    """Derive and store blobs. Raises Rejected for what is empty or has too many files."""
+def prepare(inbound: Written, blobs: files.Blobs, empty: bool = False) -> Prepared[Written]:
+    """Derive and store blobs. Raises Rejected for what has too many files, or is empty where that is not allowed."""
     attached: tuple[Attachment, ...] = inbound.attachments if isinstance(inbound, NewPost) else ()
     if len(attached) > limits.ATTACHMENTS:
         raise Rejected(
             "5.3.4",
             _("This has {count} files; at most {most} are taken.").format(count=len(attached), most=limits.ATTACHMENTS),
         )
-    if not attached and not (inbound.text or "").strip() and not (inbound.html or "").strip():
+    if not empty and not attached and not (inbound.text or "").strip() and not (inbound.html or "").strip():
         raise Rejected("5.6.0", _("This has no text and no file: please write something and send it again."))
     hashes = [blobs.put(attachment.data) for attachment in attached]
     derived = derive(inbound.text, inbound.html, inbound.text_format, attached, hashes)

@@ -11,7 +11,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from server import limits
-from server.bridge import Inbound, Ref
+from server.bridge import Ref
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def ref(name: Ref) -> Ref:
     return Ref(name.space, plain, name.part)
 
 
-def inbound(thing: Inbound) -> Inbound:
+def inbound(thing: T) -> T:
     """The thing with all its texts and names tidied."""
     return _tidied(thing)
 

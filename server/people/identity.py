@@ -33,6 +33,17 @@ _FIND = (
     .join_from(addresses, people, addresses.c.person_id == people.c.id)
     .where(addresses.c.channel == bindparam("by"), addresses.c.address == bindparam("at"))
 )
+_FIND_MANY = (
+    select(
+        addresses.c.address,
+        people.c.id.label("person_id"),
+        addresses.c.id.label("address_id"),
+        people.c.key,
+        people.c.name,
+    )
+    .join_from(addresses, people, addresses.c.person_id == people.c.id)
+    .where(addresses.c.channel == bindparam("by"), addresses.c.address.in_(bindparam("at", expanding=True)))
+)
 _PERSON = select(people).where(people.c.id == bindparam("person"))
 _UNIQUE = ["channel", "address"]
 LOOKUP = 500  # people asked for in one statement: both engines limit the number of parameters
@@ -42,6 +53,15 @@ def find(tx: Connection, channel: str, address: str) -> Known | None:
     """The person with that address, if there is one."""
     row = tx.execute(_FIND, {"by": channel, "at": address}).first()
     return Known(row.person_id, row.address_id, row.key, row.name) if row is not None else None
+
+
+def find_many(tx: Connection, channel: str, at: Sequence[str]) -> dict[str, Known]:
+    """The people with these addresses, by address; who is unknown is left out."""
+    found: dict[str, Known] = {}
+    for start in range(0, len(at), LOOKUP):
+        for row in tx.execute(_FIND_MANY, {"by": channel, "at": at[start : start + LOOKUP]}):
+            found[row.address] = Known(row.person_id, row.address_id, row.key, row.name)
+    return found
 
 
 def ensure(tx: Connection, channel: str, address: str, name: str, now: int, verified: bool = False) -> Known:

@@ -277,6 +277,7 @@ posts = Table(
     Column("published_at", BigInteger),
     Column("edited_at", BigInteger),
     Column("retracted_at", BigInteger),
+    _flag("imported", False),  # written elsewhere, before: nobody is told of it
     UniqueConstraint("forum_id", "seq"),
     Index("ix_posts_thread_id_seq", "thread_id", "seq"),
     Index("ix_posts_parent_ref_id", "parent_ref_id"),

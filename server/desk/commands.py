@@ -6,13 +6,14 @@ Machines are never answered (RFC 3834).
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from server import bridge, clock
-from server.bridge import Accepted, Join, Leave, Proof, Request, Result
+from server.bridge import Accepted, Duplicate, Join, Leave, Proof, Request, Result
 from server.delivery import letters, notices
 from server.desk import Desk, asking, author, forums, members, wishes
 from server.errors import CommandError, Rejected
@@ -57,6 +58,8 @@ def run(tx: Connection, desk: Desk, inbound: Request) -> Result:
     proved = inbound.author.proof >= Proof.AUTHENTICATED
     turn = _Turn(forum, inbound, who, member is not None and member.state == "active", proved)
     forums.lock(tx, forum.id)  # what counts how much was asked must not be asked twice at one moment
+    if _was_answered(tx, turn, desk.now()):
+        return Duplicate()
     with speaking(identity.person(tx, who.person_id).language):
         commands = inbound.commands[:COMMANDS] or (("help",),)
         for words in commands:
@@ -66,6 +69,16 @@ def run(tx: Connection, desk: Desk, inbound: Request) -> Result:
         elif turn.lines:
             _answer(tx, desk, turn, "help" if all(words[0] in ("help", "unknown") for words in commands) else "answer")
     return Accepted(reply=" ".join(turn.replies))
+
+
+def _was_answered(tx: Connection, turn: _Turn, now: int) -> bool:
+    """Whether it came before: a peer that missed our answer sends its mail again."""
+    name, since = _name(turn.inbound), now - letters.ONCE_IN
+    for template in (*asking.ANSWERS, wishes.QUESTION):
+        last = letters.latest(tx, template, turn.who.address_id, turn.forum.id, since) if name else None
+        if last is not None and json.loads(last.data).get("in_reply_to") == name:
+            return True
+    return False
 
 
 def _one(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...], alone: bool) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from server.bridge import MESSAGE_ID, Accepted, Act, Author, Doubt, Join, Leave, Proof, Ref, Request, Sent
+from server.bridge import MESSAGE_ID, Accepted, Act, Author, Doubt, Duplicate, Join, Leave, Proof, Ref, Request, Sent
 from server.delivery import items, notices, outbox
 from server.desk import asking, commands, members
 from server.desk import posts as desk_posts
@@ -22,6 +23,7 @@ from tests.desk.conftest import POST, Table
 from tests.desk.test_accept import booked, rows
 
 PROVED = Proof.AUTHENTICATED
+_NAMES = itertools.count()
 
 
 def ask(table: Table, *lines: str, by: str = "bo", proof: Proof = PROVED, about: str = "", **more: Any) -> Any:
@@ -29,7 +31,8 @@ def ask(table: Table, *lines: str, by: str = "bo", proof: Proof = PROVED, about:
     author = Author("post", f"{by}@x.test", more.pop("name", ""), proof, more.pop("doubt", Doubt.NONE))
     words = tuple(_split(line) for line in lines)
     named = (Ref(MESSAGE_ID, about),) if about else ()
-    request = Request(more.pop("forum", "pools"), author, words, named, Ref(MESSAGE_ID, "<ask@x.test>"), **more)
+    own = Ref(MESSAGE_ID, more.pop("own", f"<{next(_NAMES)}@x.test>"))
+    request = Request(more.pop("forum", "pools"), author, words, named, own, **more)
     return table.do(commands.run, table.desk, request)
 
 
@@ -78,6 +81,14 @@ def test_each_mode_is_set_by_its_word(table: Table, bo: identity.Known) -> None:
         assert mailbox(table, bo).mode == mode
         assert mode in said(table)
     assert len(sent(table)) == len(options.MODES)
+
+
+def test_a_mail_that_comes_again_is_answered_once(table: Table, bo: identity.Known) -> None:
+    for _time in range(2):
+        ask(table, "own-posts yes", "help", own="<once@x.test>")
+        ask(table, "delivery none", own="<unproved@x.test>", proof=Proof.NONE)
+    assert ask(table, "help", own="<once@x.test>") == Duplicate()
+    assert [letter.template for letter in sent(table)] == ["answer", "confirm-words"]
 
 
 def test_several_words_are_answered_in_one_mail(table: Table, bo: identity.Known) -> None:
@@ -304,7 +315,7 @@ def test_answers_are_in_the_members_language(table: Table, bo: identity.Known) -
 
 
 def test_help_names_every_word_and_answers_can_be_answered(table: Table, bo: identity.Known) -> None:
-    ask(table)
+    ask(table, own="<ask@x.test>")
     (lot,) = claimed(table)
     assert lot.item.reply == ("request", "")
     assert lot.item.in_reply_to == ("<ask@x.test>",)

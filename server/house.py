@@ -17,7 +17,7 @@ from server.bridge import Forum, Health, Inbound, Ref, Result, Rows
 from server.config import Config
 from server.content.attachments import Blobs
 from server.delivery import outbox
-from server.desk import Desk, accept, book, change, commands, forums, letters, members, place, tidy
+from server.desk import Desk, accept, book, change, commands, correct, forums, letters, members, place, tidy
 from server.desk.prepare import Prepared, Written, prepare
 from server.errors import JuntoError, Rejected, StoreUnavailable
 from server.people import identity, subscriptions
@@ -61,6 +61,8 @@ class Household:
                 return await write(accept.new_post, desk, await self._prepared(inbound))
             case bridge.Edit():
                 return await write(change.edit, desk, await self._prepared(inbound))
+            case bridge.Correct():
+                return await write(correct.correct, desk, inbound)
             case bridge.Retract():
                 return await write(change.retract, desk, inbound)
             case bridge.Reaction():

@@ -20,7 +20,8 @@ from server.bridge import DigestEntry, DigestItem, File, Target
 from server.i18n import _, speaking
 
 WORDS_CHARS = 60_000  # of all posts together: some providers cut what they show of a mail at 100 KB
-_PAGES = render.environment(Path(__file__).parent / "templates")
+PAGES = render.environment(Path(__file__).parent / "templates")
+"""What mails of ours look like in HTML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def digest(item: DigestItem, leave_url: str) -> Mail:
             "leave": address(forum, "leave"),
         }
         words = digest_text.page(forum, topics, str(facts["day"]))
-        page = _PAGES.get_template("digest.html").render(facts)
+        page = PAGES.get_template("digest.html").render(facts)
     part = mime.multipart("alternative", [mime.text(words), mime.text(page, "html")])
     head = forum_fields(forum) + structured("Precedence", ["list"])
     tail = (

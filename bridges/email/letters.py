@@ -48,7 +48,7 @@ def _mail(item: LetterItem | NoticeItem, head: bytes, now: int, parents: tuple[s
         part = mime.multipart("mixed", [part, *_messages(item.enclosed)])
     tail = (
         unstructured("Subject", item.subject),
-        structured("Date", [date(_born(item.message_id, now))]),
+        structured("Date", [date(born(item.message_id, now))]),
         message_ids("Message-ID", [item.message_id]),
         message_ids("In-Reply-To", parents[:1]) + message_ids("References", parents),
         structured("MIME-Version", ["1.0"]),
@@ -73,7 +73,7 @@ def _null_sender(target: Target) -> str:
     return ""
 
 
-def _born(message_id: str, now: int) -> int:
+def born(message_id: str, now: int) -> int:
     """The time in a Message-ID of ours (RFC 9562 section 5.7), so that every attempt has the same Date; else `now`."""
     try:
         made = UUID(message_id[1:].partition("@")[0])

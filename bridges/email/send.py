@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bridges.email import content, steps, wire
 from bridges.email.compose import Mail, compose
 from bridges.email.copies import Copies, Made, Quota, SignedCopies
+from bridges.email.correction import correction
 from bridges.email.digest import digest
 from bridges.email.dkim_key import Key
 from bridges.email.dkim_sign import Signature
@@ -22,6 +23,7 @@ from bridges.email.settings import Settings, relay
 from bridges.email.wire import Lost, Unavailable
 from server import log
 from server.bridge import (
+    CorrectionItem,
     DigestItem,
     Failed,
     House,
@@ -144,6 +146,8 @@ class Sender:
             return await asyncio.to_thread(letter, item, self._settings.domain, now_ms())
         if isinstance(item, NoticeItem):
             return await asyncio.to_thread(notice, item, self._settings.domain, now_ms())
+        if isinstance(item, CorrectionItem):
+            return await asyncio.to_thread(correction, item, self._house.url("/leave/"), now_ms())
         if isinstance(item, DigestItem):
             return await asyncio.to_thread(digest, item, self._house.url("/leave/"))
         if not isinstance(item, PostItem):

@@ -52,6 +52,15 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Correct:
+    """The author (or a moderator) wants the edits of the post named `target` told where they cannot be shown."""
+
+    forum: str
+    author: Author
+    target: Ref
+
+
+@dataclass(frozen=True, slots=True)
 class Retract:
     """The author (or a moderator) took the post, or the part of it, named `target` back."""
 
@@ -162,7 +171,7 @@ class Request:
     automatic: bool = False
 
 
-Inbound = NewPost | Edit | Retract | Reaction | Join | Leave | Bounce | Report | Letter | Act | Request
+Inbound = NewPost | Edit | Correct | Retract | Reaction | Join | Leave | Bounce | Report | Letter | Act | Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ _NEW: sa.Select[Any] = (
         _p.seq > sa.bindparam("after"),
         _p.seq <= sa.bindparam("until"),
         _p.state == "published",
+        _p.imported.is_(False),  # old posts are news to nobody
         sa.or_(sa.bindparam("own", type_=sa.Boolean()), _p.person_id.is_(None), _p.person_id != sa.bindparam("person")),
         ~_is_muted,
         ~_WAS_SENT,

@@ -20,7 +20,7 @@ from server import bridge, limits
 from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
-from server.delivery import digests, letters, notices, waiting
+from server.delivery import digests, letters, notices, receipts, waiting
 from server.desk import Desk, digest_replies, forums
 from server.i18n import _, speaking
 from server.people import handles, identity, marks
@@ -29,7 +29,7 @@ from server.store.schema import forums as forums_table
 from server.store.schema import memberships, posts, reactions, revisions, subscriptions
 
 POSTS = ("post", "edit", "retraction", "reaction")
-TO_MEMBERS = ("post", "digest")  # what a subscription is sent, with its ways out
+TO_MEMBERS = ("post", "digest", "correction")  # what a subscription is sent, with its ways out
 PRINTED = (  # by kind of item: what a copy's tokens are called, and their kind
     (TO_MEMBERS, {"leave": "leave", "bounces": "bounces", "mute": "mute"}),
     (("notice",), {"bounces": "probe"}),  # what comes back of a probe comes back to a token of its own
@@ -94,8 +94,12 @@ def _vanished(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
 
 def _muted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
     """Whose reader muted the thread while it waited."""
-    muting = marks.muting(tx, list({row.item_id for row in rows if row.item_kind == "post"}))
-    return {row.id: "thread muted" for row in rows if (row.subscription_id, row.item_id) in muting} if muting else {}
+    about = {row.id: row.item_id for row in rows if row.item_kind == "post"}
+    about |= {row.id: _post_id(tx, row.item_kind, row.item_id) for row in rows if row.item_kind == "correction"}
+    muting = marks.muting(tx, list(set(about.values())))
+    return (
+        {row.id: "thread muted" for row in rows if (row.subscription_id, about.get(row.id)) in muting} if muting else {}
+    )
 
 
 def _tokens(
@@ -132,7 +136,7 @@ def _via(tx: Connection, desk: Desk, post_ids: Sequence[int]) -> dict[int, str]:
 
 
 def _post_id(tx: Connection, kind: str, item_id: int) -> int:
-    if kind == "edit":
+    if kind in ("edit", "correction"):
         return int(tx.execute(sa.select(revisions.c.post_id).where(revisions.c.id == item_id)).scalar_one())
     if kind == "reaction":
         return int(tx.execute(sa.select(reactions.c.post_id).where(reactions.c.id == item_id)).scalar_one())
@@ -193,7 +197,7 @@ class Shelf:
 
 def _is_gone(tx: Connection, ready: Ready) -> bool:
     """Whether it would say words that their author took back."""
-    if ready.kind not in ("post", "edit"):
+    if ready.kind not in ("post", "edit", "correction"):
         return False
     state = sa.select(posts.c.state).where(posts.c.id == _post_id(tx, ready.kind, ready.item_id))
     return tx.scalar(state) != "published"
@@ -215,12 +219,24 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
         row = tx.execute(sa.select(reactions).where(reactions.c.id == ready.item_id)).one()
         person = identity.person(tx, row.person_id)
         return bridge.ReactionItem(post, bridge.Writer(person.key, person.name), row.key, row.removed_at is not None)
+    if ready.kind == "correction":
+        return _correction(tx, ready.item_id, shelf)
     if ready.kind == "digest":
         return digests.item(tx, desk, ready.item_id, shelf.post)
     if ready.kind == "state":
         return bridge.StateItem(forums.view(forums.by_id(tx, ready.item_id), desk.base_url))
     row = letters.get(tx, ready.item_id)
+    if row.template == receipts.TEMPLATE and receipts.is_gone(tx, row):
+        return None
     return _notice(tx, desk, ready, row) if ready.kind == "notice" else _letter(tx, desk, ready, row)
+
+
+def _correction(tx: Connection, revision_id: int, shelf: Shelf) -> bridge.CorrectionItem:
+    row = tx.execute(sa.select(revisions).where(revisions.c.id == revision_id)).one()
+    as_mailed = sa.select(revisions.c.text).where(
+        revisions.c.post_id == row.post_id, revisions.c.number == row.corrects
+    )
+    return bridge.CorrectionItem(shelf.post(row.post_id), row.message_id, tx.execute(as_mailed).scalar_one())
 
 
 def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.NoticeItem:
@@ -237,6 +253,8 @@ def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.N
             "owner": f"{forum.slug}-owner{at}",
         }
         facts |= {word: f"{forum.slug}-{word}{at}" for word in ("join", "leave", "request")}
+    if row.template == receipts.TEMPLATE and forum is not None:
+        facts |= receipts.facts(tx, desk, row, forum)
     if row.template == digest_replies.QUESTION and forum is not None:
         facts |= _which_post(tx, desk, forum, data)
     if template.link and ready.secret:

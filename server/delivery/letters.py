@@ -29,22 +29,25 @@ def notice(
     forum_id: int | None,
     now: int,
     subscription_id: int | None = None,
+    person_id: int | None = None,
+    not_before: int | None = None,
 ) -> int:
     """Book words of the server itself for one address, in its reader's language. No secret in `data`.
 
     `template` is one of `delivery.notices.TEMPLATES`. With a `subscription_id` it is a probe: what comes back of it is told from what
-    comes back of posts.
+    comes back of posts. `person_id`: whom it is about, where it is said once to each. `not_before`: it does not go at once.
     """
     letter_id = insert_id(
         tx,
         letters,
         kind="notice",
         forum_id=forum_id,
+        person_id=person_id,
         template=template,
         data=json.dumps({"uuid": tokens.uuid7(), "language": identity.language_at(tx, address_id), **data}),
         created_at=now,
     )
-    outbox.book_one(tx, "notice", letter_id, channel, address_id, now, forum_id, subscription_id)
+    outbox.book_one(tx, "notice", letter_id, channel, address_id, now, forum_id, subscription_id, not_before)
     return letter_id
 
 
@@ -102,6 +105,12 @@ def latest(tx: Connection, template: str, address_id: int, forum_id: int | None,
         .limit(1)
     )
     return tx.execute(query).first()
+
+
+def was_told(tx: Connection, template: str, person_id: int) -> bool:
+    """Whether such a notice about the person was ever booked."""
+    mine = (letters.c.person_id == person_id, letters.c.template == template, letters.c.kind == "notice")
+    return tx.scalar(sa.select(letters.c.id).where(*mine).limit(1)) is not None
 
 
 def asked(tx: Connection, template: str, forum_id: int, since: int) -> int:

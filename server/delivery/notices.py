@@ -214,6 +214,14 @@ _TOLD: Mapping[str, Template] = {
         N_("Not published in {forum}: {subject}"),
         N_("A moderator decided not to publish your message in {forum}.\n\n{reason}\n"),
     ),
+    "receipt": Template(
+        N_("Your first post: {subject}"),
+        N_(
+            "Thank you for your first post in {forum}. It stands at\n\n  {post_url}\n\n"
+            "and it went to:\n\n{places}\n\n"
+            "This note comes after a first post only.\n"
+        ),
+    ),
     "which-post": Template(
         N_("Which post of {forum} do you answer?"),
         N_(

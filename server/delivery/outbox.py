@@ -11,12 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import ColumnElement, Connection, Row, Select
 
 from server.bridge import Failed, Later, Outcome, Sent, Traits
 from server.store import db
 from server.store.listed import listed
-from server.store.schema import addresses, attempts, deliveries, fanouts, forums, server_state
+from server.store.schema import (
+    addresses,
+    attempts,
+    deliveries,
+    digest_entries,
+    fanouts,
+    forums,
+    server_state,
+    subscriptions,
+)
 from server.store.upsert import insert_from, insert_rows
 
 UNIQUE = ["item_kind", "origin", "channel", "address_id"]
@@ -107,6 +116,39 @@ def book_change(
     )
     insert_from(tx, deliveries, source, UNIQUE)
     db.after(tx, "outbox")
+
+
+def _has(post_id: int, channels: Sequence[str]) -> ColumnElement[bool]:
+    """Deliveries by which mailboxes have the post, by itself or in a digest."""
+    holding = sa.select(digest_entries.c.digest_id).where(digest_entries.c.post_id == post_id)
+    alone = sa.and_(_d.item_kind == "post", _d.item_id == post_id)
+    together = sa.and_(_d.item_kind == "digest", _d.item_id.in_(holding))
+    return sa.and_(sa.or_(alone, together), _d.channel.in_(list(channels)), _d.state.in_(("sent", "claimed")))
+
+
+def first_sent(tx: Connection, post_id: int, channels: Sequence[str]) -> int | None:
+    """When a post first left by one of these channels."""
+    at = tx.scalar(sa.select(sa.func.min(_d.settled_at)).where(_has(post_id, channels), _d.state == "sent"))
+    return None if at is None else int(at)
+
+
+def book_correction(tx: Connection, revision_id: int, post_id: int, now: int, channels: Sequence[str]) -> int:
+    """Book what changed for everybody who has the post by one of these channels and still gets mail; how many."""
+    source = (
+        sa.select(
+            sa.literal("correction").label("item_kind"),
+            sa.literal(revision_id).label("item_id"),
+            sa.literal(revision_id).label("origin"),
+            *(_d.forum_id, _d.channel, _d.address_id, _d.subscription_id),
+            sa.literal(now).label("not_before"),
+            sa.literal(now).label("created_at"),
+        )
+        .join_from(deliveries, subscriptions, subscriptions.c.id == _d.subscription_id)
+        .where(_has(post_id, channels), subscriptions.c.mode != "none")
+        .order_by(_d.id)
+    )
+    db.after(tx, "outbox")
+    return insert_from(tx, deliveries, source, UNIQUE)
 
 
 def _values(kind: str, item_id: int, channel: str, address_id: int | None, now: int) -> dict[str, Any]:

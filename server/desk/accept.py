@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from server import bridge, metrics, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
-from server.delivery import fuse, letters
+from server.delivery import fuse, letters, receipts
 from server.desk import Desk, author, book, digest_replies, forums, gather, place, policy, posts, questions, screen
 from server.desk.names import Names
 from server.desk.prepare import Prepared
@@ -217,6 +217,7 @@ def _tell(
     in_thread = rows.count(stands.thread_id, post.id, post.seq, words, post.published_at)
     forums.noted(tx, forum.id, modseq, post.id, post.published_at)
     book.post(tx, desk, forum, post, desk.now())
+    receipts.book(tx, desk, forum, post)
     if reason := fuse.check(tx, post, in_thread, desk.now()):
         tell_operator(tx, desk, forum, reason)
 

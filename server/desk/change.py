@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import bridge
-from server.bridge import Accepted, Duplicate, Edit, Proof, Reaction, Result, Retract
+from server.bridge import Accepted, Correct, Duplicate, Edit, Proof, Reaction, Result, Retract
 from server.delivery import outbox
 from server.desk import Desk, author, book, forums, gather, place, posts
 from server.desk.names import withdrawn
@@ -24,10 +24,10 @@ from server.people import identity, membership
 def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result:
     """Replace the words of a post (or of one part of a burst). Raises Rejected unless its author or a moderator asks."""
     inbound, now = prepared.inbound, desk.now()
-    forum, target, who = _target(tx, inbound)
+    forum, target, who = target_of(tx, inbound)
     if place.find(tx, forum.id, [inbound.ref]) is not None:
         return Duplicate(f"{forum.slug}/{target.seq}")
-    _may_change(tx, forum, target, inbound.author, who)
+    refuse_others(tx, forum, target, inbound.author, who)
     before = posts.body(tx, target.post_id)
     pieces = json.loads(before.pieces or "null")
     if pieces is not None and target.part < len(pieces):
@@ -46,10 +46,10 @@ def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result:
 def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
     """Take a post back, or one part of a burst. The answer says in how many mailboxes it already is."""
     now = desk.now()
-    forum, target, who = _target(tx, inbound)
+    forum, target, who = target_of(tx, inbound)
     if target.state == "retracted":
         return Duplicate(f"{forum.slug}/{target.seq}")
-    _may_change(tx, forum, target, inbound.author, who)
+    refuse_others(tx, forum, target, inbound.author, who)
     pieces = json.loads(posts.body(tx, target.post_id).pieces or "null")
     if pieces is not None and target.part < len(pieces):
         pieces[target.part] = dict.fromkeys(pieces[target.part], "")
@@ -67,7 +67,8 @@ def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
 def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not: str | None, now: int) -> None:
     """Empty a post everywhere that we hold it, and book its removal where it can be taken back."""
     row = posts.get(tx, post_id)
-    outbox.drop_item(tx, "post", post_id, "taken back by its author", now)
+    for kind, item_id in [("post", post_id), *(("correction", row.id) for row in posts.revisions(tx, post_id))]:
+        outbox.drop_item(tx, kind, item_id, "taken back by its author", now)
     book.change(tx, desk, "retraction", post_id, post_id, but_not, now)
     posts.empty(tx, post_id, "retracted", now)
     withdrawn(tx, row.thread_id, post_id)
@@ -77,7 +78,7 @@ def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not
 def react(tx: Connection, desk: Desk, inbound: Reaction) -> Result:
     """Set or take away a sign on a post. Strangers' signs are taken where they may post."""
     now = desk.now()
-    forum, target, who = _target(tx, inbound)
+    forum, target, who = target_of(tx, inbound)
     member = membership.of(tx, who.person_id, forum.id) if who else None
     if who is None or member is None or member.state != "active":
         raise Rejected("5.7.1", _("Only members of {forum} can react.").format(forum=forum.title))
@@ -90,7 +91,10 @@ def react(tx: Connection, desk: Desk, inbound: Reaction) -> Result:
     return Accepted(f"{forum.slug}/{target.seq}")
 
 
-def _target(tx: Connection, inbound: Edit | Retract | Reaction) -> tuple[Row[Any], Row[Any], identity.Known | None]:
+def target_of(
+    tx: Connection, inbound: Edit | Correct | Retract | Reaction
+) -> tuple[Row[Any], Row[Any], identity.Known | None]:
+    """The forum (locked), the post that is meant, and who asks. Raises Rejected."""
     forum = forums.addressed(tx, inbound.forum)
     forums.lock(tx, forum.id)
     target = place.find(tx, forum.id, [inbound.target])
@@ -99,9 +103,10 @@ def _target(tx: Connection, inbound: Edit | Retract | Reaction) -> tuple[Row[Any
     return forum, target, author.find(tx, inbound.author)
 
 
-def _may_change(
+def refuse_others(
     tx: Connection, forum: Row[Any], target: Row[Any], by: bridge.Author, who: identity.Known | None
 ) -> None:
+    """Raise Rejected unless its author or a moderator asks, with proof."""
     if who is None or by.proof < Proof.SESSION or not may_change(tx, forum, target.person_id, who.person_id):
         raise Rejected("5.7.1", _("Only its author and moderators can change a post."))
 

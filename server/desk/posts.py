@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Row
 
 from server.content.derive import Derived
 from server.desk.prepare import StoredFile
-from server.store.schema import attachments, blobs, bodies, originals, posts, reactions, revisions, threads
+from server.store.schema import attachments, blobs, bodies, originals, posts, reactions, threads
+from server.store.schema import revisions as edits
 from server.store.upsert import insert_id, insert_new
 
 LOOKUP = 500  # posts asked for in one statement: both engines limit the number of parameters
@@ -180,14 +181,24 @@ def add_revision(tx: Connection, post_id: int, text_before: str, now: int) -> in
         .values(revision=posts.c.revision + 1, edited_at=now)
         .returning(posts.c.revision)
     ).scalar_one()
-    return insert_id(tx, revisions, post_id=post_id, number=number, text=text_before, at=now)
+    return insert_id(tx, edits, post_id=post_id, number=number, text=text_before, at=now)
+
+
+def revisions(tx: Connection, post_id: int) -> list[Row[Any]]:
+    """The edits of a post, oldest first."""
+    return list(tx.execute(sa.select(edits).where(edits.c.post_id == post_id).order_by(edits.c.number)))
+
+
+def corrected(tx: Connection, revision_id: int, message_id: str, since: int) -> None:
+    """A correction with this Message-ID tells what the revisions from number `since` to this one changed."""
+    tx.execute(edits.update().where(edits.c.id == revision_id).values(message_id=message_id, corrects=since))
 
 
 def empty(tx: Connection, post_id: int, state: str, now: int) -> None:
     """Take every copy of the words away: body, earlier revisions, received bytes, files (DESIGN section 7)."""
     update(tx, post_id, state=state, retracted_at=now, subject="")
     set_body(tx, post_id, Derived("", "", "", ""))
-    tx.execute(revisions.update().where(revisions.c.post_id == post_id).values(text=""))  # an edit may be under way
+    tx.execute(edits.update().where(edits.c.post_id == post_id).values(text=""))  # an edit may be under way
     for table in (originals, attachments):
         tx.execute(table.delete().where(table.c.post_id == post_id))
 

@@ -303,6 +303,7 @@ revisions = Table(
     _words("text", "", Text()),  # as it was before this revision
     _number("at"),
     Column("message_id", String),  # of the correction that was asked for
+    Column("corrects", BigInteger),  # number of the first revision that it tells
     UniqueConstraint("post_id", "number"),
 )
 originals = Table(  # byte for byte as received, zstd

@@ -196,4 +196,4 @@ def test_commands_beside_each_other_see_what_was_done(place: Operator) -> None:
     with place.home() as home:
         place.do("member", "add", "dora@shore.example", "--forum", "tides")
         count = home.store.read_now(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(deliveries)))
-        assert count == 3  # two readers of the post, and the room's state
+        assert count == 4  # two readers of the post, the receipt of its author, and the room's state

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import bridges
-from server.bridge import Author, Edit, NewPost, Proof, Reaction, Ref, Request, Retract
+from bridges.email.tests.scripted_relay import ScriptedRelay
+from server.bridge import Accepted, Author, Correct, Edit, NewPost, Proof, Reaction, Ref, Request, Retract
+from server.errors import Rejected
 from tests.stories.town import town
 
 ANA, BO = (Author("memory", f"mem:{name}", name.title(), Proof.HOMESERVER) for name in ("ana", "bo"))
@@ -103,3 +105,27 @@ async def test_words_are_understood_on_any_channel(tmp_path: Path, database: str
         for words in ("“Words 0” is muted", "Post 2 is gone", "addresses: mem:bo", "not understood"):
             assert words in text
         assert "This post was taken back" in await shore.page("/f/pools/2")
+
+
+@pytest.mark.usefixtures("dropped_in")
+async def test_a_correction_is_asked_for(tmp_path: Path, database: str) -> None:
+    async with ScriptedRelay() as relay:
+        sections: dict[str, dict[str, Any]] = {"memory": {"room": "hall"}, "email": {"relay": relay.url}}
+        async with town(tmp_path, database, sections) as shore:
+            memory: Any = shore.home.bridges["memory"]
+            await shore.forum("pools")
+            await shore.member("pools", "dora@far.test", "Dora")
+            post, by_ana = Ref("memory", "e1"), Correct("pools", ANA, Ref("memory", "e1"))
+            await memory.say(NewPost("pools", ANA, (post,), text="Forty limpets."))
+            await shore.settled()
+            with pytest.raises(Rejected):  # nothing has changed yet
+                await memory.say(by_ana)
+            await memory.say(Edit("pools", ANA, post, Ref("memory", "e2"), text="Fourteen limpets."))
+            with pytest.raises(Rejected):  # it is not his
+                await memory.say(Correct("pools", BO, post))
+            assert await memory.say(by_ana) == Accepted("pools/1", "1 mailbox is told what changed.")
+            assert type(await memory.say(by_ana)).__name__ == "Duplicate"
+            await shore.settled()
+            assert relay.recipients == ["dora@far.test"] * 2
+            assert b"[Fourteen]" in relay.taken[1].content
+            assert memory.said == []  # its own room shows an edit by itself

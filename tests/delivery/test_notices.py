@@ -22,6 +22,8 @@ FACTS = {
     "site": "talk.test",
     "choices": "  Nets\n    tides-item+abc@lists.test",
     "words": "> Mine",
+    "post_url": "https://talk.test/f/tides/1",
+    "places": "  - 3 mailboxes",
     "mailbox": "ana@members.test",
     # of held posts, from `delivery.waiting`
     "what": "2 messages",

@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 
 from server.bridge import MESSAGE_ID, Author, Doubt, Edit, NewPost, Proof, Ref, Traits
 from server.content.attachments import Blobs
+from server.delivery import receipts
 from server.desk import Desk, accept, change, forums
 from server.desk.prepare import prepare
 from server.people import identity, membership
 from server.store.db import Store
+from server.store.schema import letters
 
 T = TypeVar("T")
 POST = Traits("post", takes_back=False, ordered=False, tends=False, backoff_ms=(1_000,), give_up_ms=60_000)
@@ -43,10 +45,17 @@ class Table:
 
         return self.do(work)
 
-    def member(self, name: str, slug: str = "pools", channel: str = "post", **how: Any) -> identity.Known:
+    def member(
+        self, name: str, slug: str = "pools", channel: str = "post", novice: bool = False, **how: Any
+    ) -> identity.Known:
+        """A member; unless they are a novice, they had the receipt of their first post long ago."""
+
         def work(tx: Connection) -> identity.Known:
             known = identity.ensure(tx, channel, f"{name}@x.test", name.title(), self.now, verified=True)
             membership.join(tx, forums.get(tx, slug).id, known.person_id, known.address_id, self.now, **how)
+            if not novice:
+                told = {"kind": "notice", "template": receipts.TEMPLATE, "person_id": known.person_id, "created_at": 0}
+                tx.execute(letters.insert().values(**told))
             return known
 
         return self.do(work)

@@ -112,6 +112,15 @@ def test_posts_of_a_thread_stand_together(table: Table) -> None:
     assert [entry.answers for entry in item.entries] == ["", "Ana", ""]
 
 
+def test_old_posts_that_were_imported_are_no_news(table: Table) -> None:
+    furnished(table)
+    table.post("ana", "old")
+    table.post("ana", "new")
+    table.do(lambda tx: tx.execute(posts.update().where(posts.c.seq == 1).values(imported=True)))
+    morning(table)
+    assert numbers(one(table)) == [2]
+
+
 def test_what_came_before_one_joined_is_not_new(table: Table) -> None:
     furnished(table, mode="each")
     table.post("ana", "old")

@@ -90,6 +90,7 @@ def upgrade() -> None:
     op.add_column("held", sa.Column("told_at", sa.BigInteger(), nullable=True))
     op.add_column("posts", sa.Column("imported", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("revisions", sa.Column("message_id", sa.String(), nullable=True))
+    op.add_column("revisions", sa.Column("corrects", sa.BigInteger(), nullable=True))
     op.add_column("subscriptions", sa.Column("addressed", sa.String(), server_default="forum", nullable=False))
     op.add_column("subscriptions", sa.Column("bounce_score", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("subscriptions", sa.Column("bounced_at", sa.BigInteger(), nullable=True))

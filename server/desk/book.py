@@ -17,7 +17,7 @@ from server.people import marks
 from server.store.schema import addresses, memberships, posts, subscriptions
 
 FANOUT = 5_000  # receivers; above that a post is booked in slices
-SLICE = 2_500
+SLICE = 1_000
 LAST = 2**62  # after every subscription's id
 MISSED = 1_000  # posts that a new room is given
 

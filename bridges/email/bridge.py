@@ -46,9 +46,10 @@ class EmailBridge:
     def __init__(self, house: House, settings: Settings) -> None:
         self._house, self._settings = house, settings
         self._relay: Relay = relay(settings.relay)
+        self._resolver = Resolver(settings.resolver)  # one for both directions: what it remembers serves both
         self._problems: dict[str, str] = {}  # of each direction, "" where it works; both have one line on /healthz
         key = (lambda: self._key) if settings.dkim_selector else None
-        self._sender = Sender(settings, house, report=partial(self._report, "out"), key=key)
+        self._sender = Sender(settings, house, report=partial(self._report, "out"), key=key, resolver=self._resolver)
 
     @cached_property
     def _key(self) -> Key:
@@ -62,7 +63,8 @@ class EmailBridge:
 
     async def run(self) -> None:
         """Take mail until cancelled. Raises ConfigError where a port cannot be had."""
-        listener = Listener(self._house, self._settings, report=partial(self._report, "spam"))
+        report = partial(self._report, "spam")
+        listener = Listener(self._house, self._settings, report=report, resolver=self._resolver)
         try:
             try:
                 await listener.start()

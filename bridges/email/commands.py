@@ -33,6 +33,7 @@ _PHRASES: Mapping[str, tuple[str, ...]] = {
     "unfollow": ("unfollow",),
     **dict.fromkeys(("hide my address", "hide address", "hide", "conceal"), ("hide",)),
     **dict.fromkeys(("show my address", "show address", "noconceal"), ("show",)),
+    **dict.fromkeys(("new private address", "new address"), ("renew",)),
     **dict.fromkeys(("name", "my name is"), ("name",)),
     **dict.fromkeys(("timezone", "time zone", "time-zone"), ("timezone",)),
     **dict.fromkeys(("language", "lang"), ("language",)),

@@ -1,8 +1,8 @@
 """A post as mail: passed through where it came by mail, made where it was born elsewhere. Pure; no I/O.
 
 One item is composed once for all its receivers: `Mail` holds the bytes before and after the few lines that differ, so that a
-copy costs microseconds. A received body is never changed but by `linked`, where the forum wants it, and of its header only what
-`_leaves_out` says.
+copy costs microseconds. A received body is never changed but by `decoration`, where the forum wants it. Of its header nothing is
+touched that a signature of the author's domain covers and that could be kept (`Passage`); else what `_leaves_out` says.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
 
-from bridges.email import headers, identification
+from bridges.email import authres, decoration, headers, identification, mime
 from bridges.email.content import content
 from bridges.email.headers import CRLF, bracketed, list_id, mailbox, message_ids, structured, unstructured
-from bridges.email.linked import linked
+from bridges.email.mailboxes import mailboxes
 from server.bridge import Forum, Post, Target
 from server.i18n import _
 
@@ -31,6 +31,23 @@ RECEIPTS = frozenset(  # who asks for a receipt would learn every member's addre
 )
 TRACE = frozenset((b"return-path", b"delivered-to", b"bcc"))  # of the way to us; Delivered-To would look like a loop
 OURS = frozenset((b"archived-at",))
+MUST = frozenset((b"list-id", b"list-unsubscribe", b"list-unsubscribe-post"))
+"""What we change whatever is signed: whose list this is, and how to leave it. A signature that covers one of them is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """How a received message goes on. `promised`: names (lower case) that are neither taken away nor added, for a signature covers them
+    (RFC 6376 section 5.4.2: also absent ones). `rewrite`: From becomes the author's -via address. `impersonated`: ids of
+    Authentication-Results that are ours and so nobody's to bring along (RFC 8601 section 5).
+    """
+
+    rewrite: bool = False
+    promised: frozenset[bytes] = frozenset()
+    impersonated: frozenset[str] = frozenset()
+
+
+AS_IT_IS = Passage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +164,11 @@ def to_forum(field: str, forum: Forum) -> bytes:
     return mailbox(field, address(forum), forum.title)
 
 
-def compose(post: Post, blobs: Mapping[str, bytes], leave_url: str, rewrite: bool, mute_url: str = "") -> Mail:
+def compose(
+    post: Post, blobs: Mapping[str, bytes], leave_url: str, passage: Passage = AS_IT_IS, mute_url: str = ""
+) -> Mail:
     """The post for its receivers. Both URLs are ours, up to the token; `blobs` are the files of `content.embedded`."""
-    head, tail = _passed_through(post, rewrite) if post.original is not None else _made(post, blobs)
+    head, tail = _passed_through(post, passage) if post.original is not None else _made(post, blobs)
     leave, mute = ways_out(post.forum, leave_url), ways_to_mute(post, mute_url)
     return Mail(head, tail, lambda target: leave(target) + mute(target), bounces(post.forum))
 
@@ -174,12 +193,14 @@ def threading(post: Post) -> bytes:
 def _made(post: Post, blobs: Mapping[str, bytes]) -> tuple[bytes, bytes]:
     forum = post.forum
     part = content(post, blobs)
+    if forum.footer:
+        part = mime.multipart("mixed", [part, mime.text(forum.footer)])
     tail = [
         structured("Auto-Submitted", ["auto-generated"]) if post.automatic else b"",  # RFC 3834 section 5
         author(post, post.writer.name or _("A member")),
         to_forum("To", forum),
         to_forum("Reply-To", forum) if forum.reply_to == "list" else b"",
-        unstructured("Subject", reply_subject(post)),
+        unstructured("Subject", decoration.titled(reply_subject(post), forum.subject_prefix)),
         structured("Date", [date(post.written_at)]),
         threading(post),
         structured("MIME-Version", ["1.0"]),
@@ -191,36 +212,64 @@ def _made(post: Post, blobs: Mapping[str, bytes]) -> tuple[bytes, bytes]:
 
 
 # Passed through -------------------------------------------------------------------------------------------------------
-def _leaves_out(field: bytes, rewrite: bool) -> bool:
+def _leaves_out(field: bytes, passage: Passage) -> bool:
     """Which fields of a received message do not go on. RFC 2369 section 4: the List- fields of another list go."""
     found = headers.name(field)
+    if found in MUST:
+        return True
+    if found in passage.promised:
+        return False
     if found in LIST_FIELDS or found in RECEIPTS or found in TRACE or found in OURS or found.startswith(b"x-junto-"):
         return True
-    return rewrite and found in (b"from", b"sender")
+    return found == authres.NAME and authres.id_of(field) in passage.impersonated
 
 
-def _passed_through(post: Post, rewrite: bool) -> tuple[bytes, bytes]:
-    """The author's message. No Sender is added: mail programs would show it beside the author ("on behalf of").
+def _passed_through(post: Post, passage: Passage) -> tuple[bytes, bytes]:
+    """The author's message. No Sender is added: mail programs would show it beside the author ("on behalf of")."""
+    section, _gap, body = headers.cut(decoration.message(post))
+    kept = [field for field in headers.tidy(section) if not _leaves_out(field, passage)]
+    prefix = post.forum.subject_prefix
+    if prefix:
+        kept = [decoration.prefixed(field, prefix) if headers.name(field) == b"subject" else field for field in kept]
+    ours = headers.split(list_fields(post))
+    if passage.rewrite:
+        kept, new = _rewritten(post, kept)
+        ours += new
+    ours += _missing(post, passage, kept)
+    free = [field for field in ours if headers.name(field) in MUST or headers.name(field) not in passage.promised]
+    return b"".join(free), b"".join((*kept, CRLF, headers.mended(body)))
 
-    Fields that the author's own signature names (RFC 6376 section 5.4.2: also absent ones) are not added.
-    """
-    assert post.original is not None
-    section, _gap, body = headers.cut(linked(post))
-    fields = headers.tidy(section)
-    signed = headers.signed(fields)
-    kept = [field for field in fields if not _leaves_out(field, rewrite)]
+
+def _missing(post: Post, passage: Passage, kept: list[bytes]) -> list[bytes]:
+    """Fields that every copy should have and that this message lacks."""
     present = {headers.name(field) for field in kept}
-    head = [list_fields(post)]
-    if b"precedence" not in present | signed:
-        head.append(structured("Precedence", ["list"]))
-    if rewrite:
-        name, title = post.writer.name or _("A member"), post.forum.title
-        head.append(author(post, _("{name} via {forum}").format(name=name, forum=title)))
-    if post.forum.reply_to == "list" and b"reply-to" not in present and (rewrite or b"reply-to" not in signed):
-        head.append(to_forum("Reply-To", post.forum))
-    if not any(identification.ids(headers.body(field)) for field in headers.named(kept, b"message-id")):
-        kept = headers.without(kept, (b"message-id",))
-        head.append(message_ids("Message-ID", [post.message_id]))
+    new = []
+    if b"precedence" not in present:
+        new.append(structured("Precedence", ["list"]))
+    if b"reply-to" not in present and post.forum.reply_to == "list":
+        new.append(to_forum("Reply-To", post.forum))
+    named = b"message-id" in passage.promised or any(
+        identification.ids(headers.body(field)) for field in headers.named(kept, b"message-id")
+    )
+    if not named:
+        kept[:] = headers.without(kept, (b"message-id",))
+        new.append(message_ids("Message-ID", [post.message_id]))
     if b"date" not in present:
-        head.append(structured("Date", [date(post.written_at)]))
-    return b"".join(head), b"".join((*kept, CRLF, headers.mended(body)))
+        new.append(structured("Date", [date(post.written_at)]))
+    return new
+
+
+def _rewritten(post: Post, kept: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """The fields without From, and the From that takes its place; of an author who hides, no field that holds their address."""
+    name, title = post.writer.name or _("A member"), post.forum.title
+    new = [author(post, _("{name} via {forum}").format(name=name, forum=title))]
+    if post.writer.hidden:
+        hidden = {
+            one.address.encode() for field in headers.named(kept, b"from") for one in mailboxes(headers.body(field))
+        }
+        before = kept
+        kept = [field for field in kept if not any(each in b"".join(field.split()).lower() for each in hidden)]
+        kept = headers.without(kept, (b"reply-to", b"received"))
+        if headers.named(before, b"to") and not headers.named(kept, b"to"):
+            new.append(to_forum("To", post.forum))
+    return headers.without(kept, (b"from", b"sender")), new

@@ -31,6 +31,11 @@ _OF_SEALS = frozenset(  # RFC 3156, RFC 8551
 )
 
 
+def is_sealed(media_type: str) -> bool:
+    """Whether a part of that type signs or encrypts: what stands around it must not change."""
+    return media_type in _SEALED or media_type in _OF_SEALS
+
+
 def changes_body(post: Post) -> bool:
     """Whether `linked` changes the body, so that no signature over it survives."""
     return bool(_exchanged(post))

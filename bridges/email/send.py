@@ -12,13 +12,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from bridges.email import content, steps, wire
-from bridges.email.compose import Mail, compose
+from bridges.email.compose import AS_IT_IS, Mail, Passage, compose
 from bridges.email.copies import Copies, Made, Quota, SignedCopies
 from bridges.email.correction import correction
 from bridges.email.digest import digest
 from bridges.email.dkim_key import Key
 from bridges.email.dkim_sign import Signature
+from bridges.email.dns import Resolver
 from bridges.email.letters import letter, notice
+from bridges.email.passage import Passages
 from bridges.email.settings import Settings, relay
 from bridges.email.wire import Lost, Unavailable
 from server import log
@@ -69,8 +71,10 @@ class Sender:
         context: ssl.SSLContext | None = None,
         report: Report | None = None,
         key: Callable[[], Key] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._settings, self._house, self._key = settings, house, key
+        self._passages = Passages(settings, resolver or Resolver(settings.resolver))
         self._signers = ThreadPoolExecutor(SIGNERS, "dkim")
         self._relay = relay(settings.relay)
         self._report = report or house.report
@@ -82,7 +86,7 @@ class Sender:
         self._idle: dict[Link, asyncio.TimerHandle] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._making = asyncio.Lock()
-        self._last: tuple[PostItem, Made] | None = None
+        self._last: tuple[tuple[PostItem, Passage], Made] | None = None
         self._up: bool | None = None  # as /healthz was told
 
     async def deliver(self, lot: Lot, settle: Settle) -> None:
@@ -95,7 +99,7 @@ class Sender:
 
     async def _deliver(self, lot: Lot, settle: Settle, connections: asyncio.Semaphore) -> None:
         try:
-            made = await self._made(lot.item)
+            made = await self._made(lot.item, max((target.attempt for target in lot.targets), default=1))
         except Deferred as problem:
             for target in lot.targets:
                 settle(target, Later(problem.reason, problem.code))
@@ -119,28 +123,29 @@ class Sender:
         await asyncio.gather(*self._closing)
 
     # Before -------------------------------------------------------------------------------------------------------
-    async def _made(self, item: Outbound) -> Made | None:
+    async def _made(self, item: Outbound, attempt: int) -> Made | None:
         """The item with all that its copies have in common; None for what mail cannot say. The lots of one post share it."""
         if not isinstance(item, PostItem):
-            return await self._make(item)
+            return await self._make(item, AS_IT_IS)
+        passage = await self._passages.of(item.post, attempt)  # may wait for the DNS: not while another post is made
         async with self._making:
-            if self._last is None or self._last[0] != item:
-                made = await self._make(item)
+            if self._last is None or self._last[0] != (item, passage):
+                made = await self._make(item, passage)
                 if made is None:
                     return None
-                self._last = item, made
+                self._last = (item, passage), made
                 asyncio.get_running_loop().call_later(REUSE_SECONDS, self._forget, made)
             return self._last[1]
 
-    async def _make(self, item: Outbound) -> Made | None:
-        mail = await self._composed(item)
+    async def _make(self, item: Outbound, passage: Passage) -> Made | None:
+        mail = await self._composed(item, passage)
         return await asyncio.to_thread(self._signed, mail, item) if mail is not None else None
 
     def _forget(self, made: Made) -> None:
         if self._last is not None and self._last[1] is made:
             self._last = None
 
-    async def _composed(self, item: Outbound) -> Mail | None:
+    async def _composed(self, item: Outbound, passage: Passage) -> Mail | None:
         """The item as mail, made on a thread; None for what mail cannot say."""
         if isinstance(item, LetterItem):
             return await asyncio.to_thread(letter, item, self._settings.domain, now_ms())
@@ -158,9 +163,8 @@ class Sender:
                 blobs[file.hash] = await self._house.blob(file.hash)
             except NotFound:
                 logger.warning("blob missing", post=item.post.id, hash=file.hash)
-        rewrite = self._settings.rewrite_from == "always"
         leave, mute = self._house.url("/leave/"), self._house.url("/mute/")
-        return await asyncio.to_thread(compose, item.post, blobs, leave, rewrite, mute)
+        return await asyncio.to_thread(compose, item.post, blobs, leave, passage, mute)
 
     def _signed(self, mail: Mail, item: Outbound) -> Made:
         if self._key is None:

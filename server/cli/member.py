@@ -108,6 +108,8 @@ def set_(
                 sending.set_subscription(tx, mailbox.id, wanted.subscription, home.now())
             if wanted.membership:
                 membership.set_member(tx, row.id, known.person_id, wanted.membership)
+            if wanted.new_via:
+                membership.renew_via(tx, home.secret, row.id, known.person_id, home.now())
             if wanted.person:
                 sending.set_person(tx, known.person_id, wanted.person, home.now())
             if wanted.name is not None:

@@ -135,6 +135,14 @@ def _via(tx: Connection, desk: Desk, post_ids: Sequence[int]) -> dict[int, str]:
     return {row.id: printed[row.member] for row in rows}
 
 
+def _hides(tx: Connection, post_id: int) -> bool:
+    """Whether its author, or the forum for all, wants no address of theirs on its copies."""
+    of_author = sa.and_(memberships.c.person_id == posts.c.person_id, memberships.c.forum_id == posts.c.forum_id)
+    hides = sa.or_(forums_table.c.hide_addresses, memberships.c.hide_address)
+    query = sa.select(posts.c.id).join(forums_table, forums_table.c.id == posts.c.forum_id)
+    return tx.scalar(query.outerjoin(memberships, of_author).where(posts.c.id == post_id, hides)) is not None
+
+
 def _post_id(tx: Connection, kind: str, item_id: int) -> int:
     if kind in ("edit", "correction"):
         return int(tx.execute(sa.select(revisions.c.post_id).where(revisions.c.id == item_id)).scalar_one())
@@ -207,7 +215,7 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
     """The item in the port's words; None if nothing is left of it."""
     if ready.kind in POSTS:
         post = port_post(tx, _post_id(tx, ready.kind, ready.item_id), ready.channel, desk.base_url)
-        post = replace(post, writer=replace(post.writer, via=ready.via))
+        post = replace(post, writer=replace(post.writer, via=ready.via, hidden=_hides(tx, post.id)))
         if ready.channel in desk.channels(takes_back=True):  # a room is as open as a page: no address is shown there
             post = masked_post(post)
         if ready.kind == "post":

@@ -129,6 +129,8 @@ WORDS = N_(
     "  unmute, unfollow      take that back\n"
     "  hide my address       your mails show an address that reaches you\n"
     "                        through the forum; show my address: take that back\n"
+    "  new private address   another address of that kind; the old ones then\n"
+    "                        reach nobody\n"
     "  addressed direct      no second copy of what is sent to you directly;\n"
     "                        addressed forum: the forum's copy\n"
     "  own posts yes         what you write comes back to you; or no\n"

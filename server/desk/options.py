@@ -10,6 +10,8 @@ from server.errors import CommandError
 from server.i18n import _
 
 Value = str | int | bool
+PREFIX_CHARS = 40
+FOOTER_CHARS = 1_000
 LONGEST_SETTLE_S = 24 * 60 * 60
 SMALLEST_POST = 1024
 MOST_RECIPIENTS = 500
@@ -83,6 +85,27 @@ def _words(key: str, text: str) -> str:
     return " ".join(words) if words != ["-"] else ""
 
 
+def _prefix(key: str, text: str) -> str:
+    """One short line; none: "-" or nothing."""
+    plain = text.strip()
+    if plain in ("", "-"):
+        return ""
+    if len(plain) > PREFIX_CHARS or not plain.isprintable():
+        raise CommandError(_("{key} is one line of at most {most} letters.").format(key=key, most=PREFIX_CHARS))
+    return plain
+
+
+def _footer(key: str, text: str) -> str:
+    """A few lines; none: "-" or nothing."""
+    lines = [line.rstrip() for line in text.strip().splitlines()]
+    plain = "\n".join(lines)
+    if plain in ("", "-"):
+        return ""
+    if len(plain) > FOOTER_CHARS or not all(line.isprintable() for line in lines):
+        raise CommandError(_("{key} is a text of at most {most} letters.").format(key=key, most=FOOTER_CHARS))
+    return plain
+
+
 OPTIONS: dict[str, Option] = {
     "title": Option("title", "the name that people read", _line),
     "visibility": Option("visibility", "who may read: public or members", one_of("public", "members")),
@@ -98,6 +121,17 @@ OPTIONS: dict[str, Option] = {
         whole(0, LONGEST_SETTLE_S, 1000),
     ),
     "reply_to": Option("reply_to", "where a plain reply by mail goes: list or author", one_of("list", "author")),
+    "hide_addresses": Option("hide_addresses", "no member's own address is on any copy of what they write", yes_or_no),
+    "subject_prefix": Option(
+        "subject_prefix",
+        "stands before the subject of every mail, such as “[pools]”; it breaks the author's signature; “-”: none",
+        _prefix,
+    ),
+    "footer": Option(
+        "footer",
+        "a text below every mail, but those that are signed or encrypted; it breaks the author's signature; “-”: none",
+        _footer,
+    ),
     "max_size": Option("max_size", "bytes that a post may have at most", whole(SMALLEST_POST, limits.MESSAGE_BYTES)),
     "max_recipients": Option(
         "max_recipients", "addresses that To and Cc of a post may name; 0: any number", whole(0, MOST_RECIPIENTS)

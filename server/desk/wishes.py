@@ -25,6 +25,7 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {  # verb: option of a member, and its
     "conversations": ("conversations", ""),
     "hide": ("hide_address", "yes"),
     "show": ("hide_address", "no"),
+    "renew": ("via", "new"),
     "name": ("name", ""),
     "timezone": ("timezone", ""),
     "language": ("language", ""),
@@ -103,6 +104,8 @@ def _option(tx: Connection, desk: Desk, by: Member, verb: str, key: str, value: 
             sending.set_person(tx, by.person_id, wanted.person, desk.now())
         if wanted.membership:
             membership.set_member(tx, by.forum.id, by.person_id, wanted.membership)
+        if wanted.new_via:
+            membership.renew_via(tx, desk.secret, by.forum.id, by.person_id, desk.now())
         if wanted.name is not None:
             identity.rename(tx, by.person_id, wanted.name)
         forums.changed(tx, by.forum.id, "member", by.person_id, desk.now())
@@ -121,6 +124,8 @@ def _done(verb: str, value: str) -> str:
         )
     if verb == "show":
         return _("Your address is on the mails that you write, as mailing lists have it.")
+    if verb == "renew":
+        return _("Your private address is another one now: letters to the old ones reach nobody.")
     return _("{option}: {value}, from now on.").format(option=verb, value=value)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select
 
 from server.errors import NotFound, Rejected
 from server.i18n import _
-from server.people import subscriptions
+from server.people import handles, subscriptions
 from server.store.schema import addresses, memberships, people
 from server.store.schema import subscriptions as subscribed
 from server.store.upsert import insert_new
@@ -134,6 +134,14 @@ def set_member(tx: Connection, forum_id: int, person_id: int, values: Mapping[st
         raise NotFound(_("This person is no member of the forum."))
     if values.get("state") == "banned":
         subscriptions.end_all(tx, forum_id, person_id)
+
+
+def renew_via(tx: Connection, secret: bytes, forum_id: int, person_id: int, now: int) -> None:
+    """Their private address is another one from now on; the old ones reach nobody. Raises NotFound for no member."""
+    member = of(tx, person_id, forum_id)
+    if member is None:
+        raise NotFound(_("This person is no member of the forum."))
+    handles.replace(tx, secret, "via", member.id, now)
 
 
 def _who(person_id: int, forum_id: int) -> ColumnElement[bool]:

@@ -23,23 +23,25 @@ read_role = one_of(*ROLES)
 _read_conversations = one_of("each", "digest", "none")
 _read_addressed = one_of("forum", "direct")
 _read_state = one_of("active", "banned")
+_read_via = one_of("new")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _read_day = one_of(*WEEKDAYS)
 _read_hour = whole(0, 23)
 KEYS = (
     *("name", "role", "delivery", "conversations", "own_posts", "addressed", "hide_address", "may_post", "state"),
-    *("digest_hour", "digest_day", "timezone", "language"),
+    *("digest_hour", "digest_day", "timezone", "language", "via"),
 )
 
 
 @dataclass
 class Wanted:
-    """What is to be set, by the table that it stands in."""
+    """What is to be set, by the table that it stands in. `new_via`: another private address."""
 
     name: str | None = None
     person: dict[str, Any] = field(default_factory=dict)
     membership: dict[str, Any] = field(default_factory=dict)
     subscription: dict[str, Any] = field(default_factory=dict)
+    new_via: bool = False
 
 
 def read(options: Mapping[str, str]) -> Wanted:
@@ -71,6 +73,9 @@ def read(options: Mapping[str, str]) -> Wanted:
                 wanted.subscription["digest_day"] = WEEKDAYS.index(_read_day(key, text.strip().lower()))
             case "timezone":
                 wanted.person["timezone"] = _timezone(key, text)
+            case "via":
+                _read_via(key, text)
+                wanted.new_via = True
             case "language":
                 wanted.person["language"] = _language(key, text)
             case _:

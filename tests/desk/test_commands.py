@@ -16,7 +16,7 @@ from server.desk import posts as desk_posts
 from server.errors import Deferred, Rejected
 from server.i18n import _
 from server.moderation import bans
-from server.people import identity, marks, membership, options, subscriptions
+from server.people import handles, identity, marks, membership, options, subscriptions
 from server.store.schema import deliveries, letters, memberships, people, posts
 from server.store.schema import subscriptions as subscribed
 from tests.desk.conftest import POST, Table
@@ -107,6 +107,18 @@ def test_a_bad_value_changes_nothing_and_says_what_there_is(table: Table, bo: id
     ask(table, "delivery fortnightly", "own-posts yes")
     assert "each, topics, mentions" in said(table)
     assert (mailbox(table, bo).mode, mailbox(table, bo).own_posts) == ("each", True)
+
+
+def test_a_private_address_is_renewed_by_a_word(table: Table, bo: identity.Known) -> None:
+    def via() -> str:
+        member = table.store.read_now(lambda tx: membership.of(tx, bo.person_id, 1))
+        assert member is not None
+        return table.do(handles.printed, table.desk.secret, "via", member.id)
+
+    before = via()
+    ask(table, "renew")
+    assert via() != before
+    assert "reach nobody" in said(table)
 
 
 def test_a_thread_is_muted_in_answer_to_a_post_or_by_number(table: Table, bo: identity.Known) -> None:

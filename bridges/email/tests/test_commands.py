@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "follow tides/12": ("follow", "12"),
     "hide my address": ("hide",),
     "set hide off": ("show",),
+    "new private address": ("renew",),
     "show my address": ("show",),
     "name Ana Mariño": ("name", "Ana Mariño"),
     "timezone Europe/Lisbon": ("timezone", "Europe/Lisbon"),

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridges.email import content, headers, mime
-from bridges.email.compose import compose
+from bridges.email.compose import AS_IT_IS, Passage, compose
 from bridges.email.letters import letter, notice
 from bridges.email.source import source
 from bridges.email.tests.posts import LEAVE, MAIL, VIA, file, mailed, post, target
@@ -26,7 +26,7 @@ LEAVE_URL, MUTE_URL = "https://talk.test/leave/", "https://talk.test/mute/"
 
 
 def copy(of: Post, rewrite: bool = False, blobs: dict[str, bytes] | None = None) -> bytes:
-    return compose(of, blobs or {}, LEAVE_URL, rewrite, MUTE_URL).copy(target())
+    return compose(of, blobs or {}, LEAVE_URL, Passage(rewrite=rewrite), MUTE_URL).copy(target())
 
 
 def read(message: bytes) -> EmailMessage:
@@ -111,7 +111,7 @@ def test_every_list_field_is_there_once() -> None:
 
 
 def test_each_copy_says_how_to_mute_its_thread() -> None:
-    sent = compose(mailed(), {}, LEAVE_URL, False, MUTE_URL).copy(target(leave=LEAVE, mute="m" * 26))
+    sent = compose(mailed(), {}, LEAVE_URL, AS_IT_IS, MUTE_URL).copy(target(leave=LEAVE, mute="m" * 26))
     assert read(sent)["X-Junto-Mute"] == (
         f"<https://talk.test/mute/{'m' * 26}/3>, <mailto:tides-request@lists.test?subject=mute%203>"
     )
@@ -124,7 +124,7 @@ def test_a_forum_that_only_announces_takes_no_posts_by_mail() -> None:
 
 
 def test_a_receiver_without_a_token_gets_the_way_that_asks_first() -> None:
-    sent = compose(mailed(), {}, LEAVE_URL, False, MUTE_URL).copy(target(bounces="b" * 26))
+    sent = compose(mailed(), {}, LEAVE_URL, AS_IT_IS, MUTE_URL).copy(target(bounces="b" * 26))
     assert read(sent)["List-Unsubscribe"] == "<mailto:tides-leave@lists.test>"
     assert "List-Unsubscribe-Post" not in read(sent)
 
@@ -133,8 +133,6 @@ def test_answers_go_to_the_forum_where_nothing_forbids_it() -> None:
     plain = b"From: ana@members.test\r\n%b\r\nx\r\n"
     assert read(copy(mailed(plain % b"")))["Reply-To"] == "Tide pools <tides@lists.test>"
     assert read(copy(mailed(plain % b"Reply-To: elsewhere@members.test\r\n")))["Reply-To"] == "elsewhere@members.test"
-    signed = b"DKIM-Signature: v=1; h=from:reply-to; b=x\r\n"
-    assert read(copy(mailed(plain % signed)))["Reply-To"] is None
     assert read(copy(mailed(plain % b"", forum=forum(reply_to="author"))))["Reply-To"] is None
 
 
@@ -167,7 +165,7 @@ def test_a_folded_line_on_top_does_not_grow_onto_our_fields() -> None:
 
 
 def test_copies_differ_only_in_their_own_lines() -> None:
-    mail = compose(mailed(), {}, LEAVE_URL, False, MUTE_URL)
+    mail = compose(mailed(), {}, LEAVE_URL, AS_IT_IS, MUTE_URL)
     one, two = mail.copy(target(1)).split(b"\r\n"), mail.copy(target(2, leave="m" * 26)).split(b"\r\n")
     assert [a for a, b in zip(one, two, strict=True) if a != b] == [
         f"List-Unsubscribe: <https://talk.test/leave/{LEAVE}>,".encode(),

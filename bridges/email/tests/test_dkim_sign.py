@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from bridges.email import dkim_key, headers, letters
 from bridges.email.bridge import EmailBridge
-from bridges.email.compose import Mail, compose
+from bridges.email.compose import Mail, Passage, compose
 from bridges.email.dkim_key import Key
 from bridges.email.dkim_sign import SEALED, Signature, body_hash
 from bridges.email.send import Sender
 from bridges.email.settings import Settings
+from bridges.email.tests.dialogue import NobodyKnown
 from bridges.email.tests.posts import MAIL, file, mailed, post, target
 from bridges.email.tests.scripted_relay import relay
 from server.bridge import Failed, LetterItem, Lot, NoticeItem, Outcome, PostItem, Sent, Target, Writer
@@ -55,12 +56,12 @@ def is_valid(message: bytes, key: Key, domain: str = "lists.test", number: int =
 
 def mails() -> list[tuple[str, Callable[[], Mail]]]:
     return [
-        ("passed through", lambda: compose(mailed(), {}, LEAVE_URL, False)),
-        ("rewritten", lambda: compose(mailed(), {}, LEAVE_URL, True)),
-        ("generated", lambda: compose(post(), {}, LEAVE_URL, False)),
-        ("generated with a file", lambda: compose(HTML_AND_FILE, {}, LEAVE_URL, False)),
-        ("without a body", lambda: compose(mailed(MAIL.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), {}, LEAVE_URL, False)),
-        ("blank lines only", lambda: compose(mailed(b"From: a@b.test\r\n\r\n \t\r\n\r\n"), {}, LEAVE_URL, False)),
+        ("passed through", lambda: compose(mailed(), {}, LEAVE_URL)),
+        ("rewritten", lambda: compose(mailed(), {}, LEAVE_URL, Passage(rewrite=True))),
+        ("generated", lambda: compose(post(), {}, LEAVE_URL)),
+        ("generated with a file", lambda: compose(HTML_AND_FILE, {}, LEAVE_URL)),
+        ("without a body", lambda: compose(mailed(MAIL.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), {}, LEAVE_URL)),
+        ("blank lines only", lambda: compose(mailed(b"From: a@b.test\r\n\r\n \t\r\n\r\n"), {}, LEAVE_URL)),
         ("notice", lambda: letters.notice(NOTICE, "lists.test", NOW)),
         ("letter", lambda: letters.letter(LETTER, "lists.test", NOW)),
     ]
@@ -100,7 +101,7 @@ def covered(copy: bytes) -> frozenset[bytes]:
 
 
 def test_one_click_is_signed_as_rfc_8058_asks(key: Key) -> None:
-    copy = signed(key, compose(post(), {}, LEAVE_URL, False), target())
+    copy = signed(key, compose(post(), {}, LEAVE_URL), target())
     assert {b"list-unsubscribe", b"list-unsubscribe-post"} <= covered(copy)
     assert not is_valid(copy.replace(b"/leave/l", b"/leave/m"), key)
     assert not is_valid(copy.replace(b"One-Click", b"Two-Click"), key)
@@ -115,7 +116,7 @@ def test_the_authors_own_signature_survives_beside_ours(key: Key, tmp_path: Path
         raw, b"a", b"members.test", (tmp_path / "dkim-a.pem").read_bytes(),
         include_headers=[b"from", b"to", b"subject", b"date", b"message-id"],
     )  # fmt: skip
-    copy = signed(key, compose(mailed(theirs + raw), {}, LEAVE_URL, False), target())
+    copy = signed(key, compose(mailed(theirs + raw), {}, LEAVE_URL), target())
     assert is_valid(copy, key)
     assert is_valid(copy, authors, "members.test", number=1)
 
@@ -143,7 +144,7 @@ def test_a_large_body_is_hashed_in_pieces_with_the_same_result(monkeypatch: pyte
 async def test_every_copy_that_leaves_is_signed(key: Key, extensions: tuple[str, ...]) -> None:
     outcomes: dict[int, Outcome] = {}
     async with relay(extensions=extensions) as far:
-        sender = Sender(Settings(relay=far.url), RecordingHouse(), key=lambda: key)
+        sender = Sender(Settings(relay=far.url), RecordingHouse(), key=lambda: key, resolver=NobodyKnown())
         targets = [target(n, leave=f"{n:026d}", bounces=f"{n:026d}") for n in range(1, 151)]
         targets[75] = target(76, "no address")
         lot = Lot(PostItem(mailed()), targets, "key")
@@ -160,7 +161,7 @@ async def test_every_copy_that_leaves_is_signed(key: Key, extensions: tuple[str,
 async def test_a_copy_that_was_not_begun_is_not_lost_with_its_connection(key: Key) -> None:
     outcomes: list[Outcome] = []
     async with relay(hang_up_at=("rcpt", 30)) as far:
-        sender = Sender(Settings(relay=far.url), RecordingHouse(), key=lambda: key)
+        sender = Sender(Settings(relay=far.url), RecordingHouse(), key=lambda: key, resolver=NobodyKnown())
         targets = [target(n) for n in range(1, 101)]
         await sender.deliver(Lot(PostItem(mailed()), targets, "key"), lambda to, outcome: outcomes.append(outcome))
         await sender.close()
@@ -174,7 +175,7 @@ async def test_a_key_that_fails_settles_nothing_and_is_told(key: Key) -> None:
 
     outcomes: list[Outcome] = []
     async with relay() as far:
-        sender = Sender(Settings(relay=far.url), RecordingHouse(), key=broken)
+        sender = Sender(Settings(relay=far.url), RecordingHouse(), key=broken, resolver=NobodyKnown())
         with pytest.raises(ConfigError):
             await sender.deliver(
                 Lot(PostItem(mailed()), [target()], "key"), lambda to, outcome: outcomes.append(outcome)

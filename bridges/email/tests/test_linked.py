@@ -55,7 +55,7 @@ def test_a_large_attachment_becomes_a_link_and_all_else_stays_byte_for_byte() ->
         "text/plain",
         "application/pdf",
     ]
-    assert compose(sent, {}, "https://talk.test/leave/", False).copy(target()).endswith(after)
+    assert compose(sent, {}, "https://talk.test/leave/").copy(target()).endswith(after)
 
 
 def test_large_is_what_the_forum_says() -> None:
@@ -98,7 +98,7 @@ def test_what_the_archive_does_not_have_stays() -> None:
 
 def test_bare_line_feeds_change_nothing() -> None:
     raw = message(WORDS, attachment("map.pdf", MAP)).replace(b"\r\n", b"\n")
-    tail = compose(large(raw), {}, "https://talk.test/leave/", False).tail
+    tail = compose(large(raw), {}, "https://talk.test/leave/").tail
     assert b"map.pdf (10 KB):\r\nhttps://" in tail
     assert tail.count(b"\n") == tail.count(b"\r\n")
 

@@ -13,6 +13,7 @@ from bridges.email import send, wire
 from bridges.email.copies import Quota
 from bridges.email.send import Sender
 from bridges.email.settings import Settings
+from bridges.email.tests.dialogue import NobodyKnown
 from bridges.email.tests.posts import MAIL, mailed, post, target
 from bridges.email.tests.scripted_relay import relay
 from server.bridge import EditItem, Failed, File, Later, Lot, NoticeItem, Outcome, PostItem, Refusal, Sent, Target
@@ -27,7 +28,7 @@ class Sending:
 
     def __init__(self, url: str, **settings: object) -> None:
         self.house = RecordingHouse()
-        self.sender = Sender(Settings(relay=url, **settings), self.house)  # type: ignore[arg-type]
+        self.sender = Sender(Settings(relay=url, **settings), self.house, resolver=NobodyKnown())  # type: ignore[arg-type]
         self.outcomes: dict[int, Outcome] = {}
         self.times: Counter[int] = Counter()
 

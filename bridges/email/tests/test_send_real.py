@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from bridges.email import wire
 from bridges.email.send import Sender
 from bridges.email.settings import Settings, relay
+from bridges.email.tests.dialogue import NobodyKnown
 from bridges.email.tests.posts import MAIL, mailed, target
 from bridges.email.tests.scripted_relay import ScriptedRelay
 from server.bridge import Failed, Later, Lot, Outcome, PostItem, Sent, Target
@@ -74,7 +75,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.S
 
 
 async def deliver(url: str, targets: list[Target], context: ssl.SSLContext | None = None) -> list[Outcome]:
-    sender = Sender(Settings(relay=url), RecordingHouse(), context)
+    sender = Sender(Settings(relay=url), RecordingHouse(), context, resolver=NobodyKnown())
     found: dict[int, Outcome] = {}
     await sender.deliver(
         Lot(PostItem(mailed()), targets, "key"), lambda to, outcome: found.update({to.delivery: outcome})

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 import dns.reversename
 
-from bridges.email import dkim_key, wire
+from bridges.email import dkim_key, rspamd, wire
 from bridges.email.dkim_key import Key
 from bridges.email.dmarc import Dmarc
 from bridges.email.dns import NOWHERE, Resolver, Temporary
@@ -34,7 +34,7 @@ class Doctor:
 
     async def checks(self, forums: Sequence[Forum]) -> list[Check]:
         """Everything, the relay first, then each mail domain."""
-        found = [*await self._of_relay(), *await self._doors()]
+        found = [*await self._of_relay(), *await self._doors(), *await self._filter()]
         for domain in dict.fromkeys((self._settings.domain, *(forum.mail_domain for forum in forums))):
             if domain.rpartition(".")[2] in NOWHERE:
                 why = _("{domain} is for this machine only; nothing is looked up").format(domain=domain)
@@ -56,6 +56,17 @@ class Doctor:
             return await look
         except Temporary as silence:
             return Check(name, None, _("the DNS does not answer: {question}").format(question=silence))
+
+    async def _filter(self) -> list[Check]:
+        """The filter that is asked about spam, if there is one."""
+        url = self._settings.rspamd
+        if not url:
+            return []
+        wrong = await rspamd.trouble(url)
+        if not wrong:
+            return [Check("rspamd", True, _("{url} answers").format(url=url))]
+        detail = _("{url} does not answer ({wrong}): posts are taken unjudged").format(url=url, wrong=wrong)
+        return [Check("rspamd", False, detail, _("Start rspamd there, or set [email] rspamd to where it is."))]
 
     # The relay ----------------------------------------------------------------------------------------------------
     async def _of_relay(self) -> list[Check]:

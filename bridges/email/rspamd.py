@@ -105,6 +105,18 @@ async def _all(answer: aiohttp.ClientResponse) -> bytes:
     return bytes(found)
 
 
+async def trouble(url: str) -> str:
+    """What keeps the rspamd at that address from answering; "": nothing."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(SECONDS)) as session,
+            session.get(url.rstrip("/") + "/ping", allow_redirects=False) as answer,
+        ):
+            return "" if answer.status == 200 else f"HTTP {answer.status}"
+    except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as problem:
+        return str(problem) or type(problem).__name__
+
+
 def _headers(peer: Peer, recipients: Sequence[str]) -> list[tuple[str, str]]:
     """The fields of rspamd's protocol; what cannot stand in one is left out."""
     given = [("From", peer.envelope_from), *(("Rcpt", each) for each in recipients)]

@@ -34,13 +34,14 @@ def list_(
                 "subject": row.subject,
                 "arrived_at": show.when(row.arrived_at),
                 "reason": row.reason,
+                "waits_for": row.awaits,
             }
             for row in queue.listing(tx, forums.get(tx, forum).id if forum is not None else None)
         ]
 
     with opened(config) as home:
         rows = home.store.read_now(work)
-    columns = ["name", "forum", "author", "subject", "arrived_at", "reason"]
+    columns = ["name", "forum", "author", "subject", "arrived_at", "waits_for", "reason"]
     show.table(as_json, rows, columns, _("Nothing waits for a decision."))
 
 

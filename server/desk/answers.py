@@ -125,7 +125,8 @@ def _ban(tx: Connection, desk: Desk, name: str, title: str, actor: str) -> str:
     try:
         decide.ban_author(tx, name, actor, desk.now())
     except CommandError as problem:
-        return f"{title}: {problem}"
+        decide.reject(tx, desk, name, actor, "", desk.now())
+        return _("{post} is not published. {problem}").format(post=title, problem=problem)
     decide.reject(tx, desk, name, actor, "", desk.now())
     return _("{post} is not published, and its author can neither post nor join any more.").format(post=title)
 

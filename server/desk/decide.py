@@ -78,12 +78,17 @@ def _taken(tx: Connection, name: str) -> Row[Any]:
 
 
 def ban_author(tx: Connection, name: str, actor: str, now: int) -> None:
-    """Shut the author of the held post out of its forum. Raises NotFound; CommandError where they look after the forum."""
+    """Shut the author of the held post out of its forum. Raises NotFound; CommandError for who looks after the forum.
+
+    Also for a member in whose name anybody may have written: who forges mail must not have others shut out.
+    """
     row = waiting(tx, name)
     post = posts.get(tx, row.post_id)
     member = membership.of(tx, post.person_id, row.forum_id) if post.person_id is not None else None
     if member is not None and member.state == "active" and member.role in membership.MODERATORS:
-        raise CommandError(_("Who looks after a forum cannot be banned from it: only an owner can change that."))
+        raise CommandError(_("Who looks after a forum cannot be banned from it."))
+    if member is not None and member.state == "active" and post.proof < bridge.Proof.AUTHENTICATED:
+        raise CommandError(_("Nothing shows that this member wrote it, so they are not banned."))
     address = row.author.partition(":")[2]
     if post.channel == bridge.WEB:
         for each in identity.addresses_of(tx, [post.person_id]):

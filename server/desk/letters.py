@@ -52,6 +52,8 @@ def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> 
     mine = membership.of(tx, sender.person_id, forum.id) if sender else None
     if sender is None or mine is None or mine.state != "active":
         raise Rejected("5.7.1", _("Only members of {forum} can write to its authors.").format(forum=forum.title))
+    if author.is_banned(tx, forum.id, inbound.author):
+        raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
     if inbound.author.proof < Proof.AUTHENTICATED:
         raise Rejected(
             "5.7.1",

@@ -129,7 +129,8 @@ def _it_was_me(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, name
     member = membership.of(tx, person_id, forum.id)
     if member is not None and member.state == "banned":
         raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
-    if still := screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id)):
+    may_post = member is None or member.may_post
+    if still := screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id), may_post):
         queue.hand_over(tx, waiting.post_id, still.reason)
         return Held(name, still.reason)
     return Accepted(decide.approve(tx, desk, name, f"person:{person_id}", desk.now()))

@@ -55,8 +55,10 @@ def screen(decision: Decision, seen: Seen) -> Decision:
     return decision
 
 
-def holds_confirmed(forum: Row[Any], has_posted: bool) -> Hold | None:
+def holds_confirmed(forum: Row[Any], has_posted: bool, may_post: bool = True) -> Hold | None:
     """Why the post of somebody who has just confirmed still waits, now for a moderator; None: it does not."""
+    if not may_post:
+        return Hold(_("posts of this member wait for a moderator"), kind="member")
     seen = Seen(forum.title, hold_all=forum.hold_all, hold_first=forum.first_post == "hold", first=not has_posted)
     decision = screen(Publish(), seen)
     return decision if isinstance(decision, Hold) else None

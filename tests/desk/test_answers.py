@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from server import clock
-from server.bridge import Accepted, Act, Author, Held, NoticeItem, Ref
+from server.bridge import Accepted, Act, Author, Held, NoticeItem, Proof, Ref
 from server.delivery import items, outbox
 from server.desk import decide, forums, members
 from server.errors import Rejected
@@ -161,13 +161,23 @@ def test_reject_tells_the_author_the_reason_or_nothing(table: Table, notices: No
 
 def test_ban_shuts_the_author_out(table: Table, notices: Notices) -> None:
     table.do(forums.set_options, "pools", {"hold_all": "yes"}, table.now)
-    table.post("ana", "buy!")
+    table.post("ana", "buy!", proof=Proof.AUTHENTICATED)
     answer(table, notices.one("mod"), "ban")
     assert states(table) == ["rejected"]
     assert "neither post nor join" in notices.one("mod").text
     table.do(forums.set_options, "pools", {"hold_all": "no"}, table.now)
     with pytest.raises(Rejected):
         table.post("ana")
+
+
+def test_a_forger_cannot_have_a_member_banned(table: Table, notices: Notices) -> None:
+    table.do(forums.set_options, "pools", {"hold_all": "yes"}, table.now)
+    table.post("ana", "buy!")
+    answer(table, notices.one("mod"), "ban")
+    assert states(table) == ["rejected"]
+    assert "Nothing shows that this member wrote it" in notices.one("mod").text
+    table.do(forums.set_options, "pools", {"hold_all": "no"}, table.now)
+    assert isinstance(table.post("ana"), Accepted)
 
 
 def several(table: Table, notices: Notices) -> NoticeItem:

@@ -268,7 +268,7 @@ def test_the_author_of_a_held_post_is_shut_out_but_never_a_moderator(table: Tabl
     table.member("eve")
     table.member("mod", role="moderator")
     options(table, hold_all="yes")
-    table.post("eve", "bad")
+    table.post("eve", "bad", proof=AUTHENTIC)
     table.post("mod", "forged")
     names = {row.author: row.name for row in waiting(table)}
     with pytest.raises(CommandError):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import smtplib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from server.desk import forums
+from tests.peers import rspamd as rspamd_peer
 from tests.peers.postfix import Postfix
+from tests.peers.rspamd import Rspamd
 from tests.stories.town import Town, letter, read, town
 
 
@@ -97,3 +100,29 @@ async def test_an_author_takes_a_first_post_back_and_the_moderator_hears_of_it(s
     await send(postfix, yes, mod, reply_address(report))
     assert "taken back by its author" in read((await arrived(postfix, mod, 2))[-1]).get_content()
     await shore.page("/f/pools/1", 404)
+
+
+async def test_what_rspamd_suspects_waits_and_what_it_knows_never_comes(
+    tmp_path: Path, database: str, postfix: Postfix, rspamd: Rspamd
+) -> None:
+    domain, members = postfix.list_domain(), postfix.member_domain()
+    ana, mod = f"ana@{members}", f"mod@{members}"
+    section = {"domain": domain, "relay": f"smtp://127.0.0.1:{postfix.port}", "rspamd": rspamd.url}
+    async with town(tmp_path, database, {"email": section}) as place:
+        pools = await place.forum("pools")
+        await place.member("pools", ana, "Ana")
+        await place.member("pools", mod, "Mona", role="moderator")
+
+        def post(text: str, message_id: str) -> None:
+            with smtplib.SMTP("127.0.0.1", place.ports["smtp"], timeout=30) as client:
+                client.sendmail(ana, [pools], letter(f"Ana <{ana}>", pools, "Shoes", text + "\n", message_id))
+
+        await asyncio.to_thread(post, rspamd_peer.ADD_HEADER, "<suspect@ana.test>")
+        (report,) = await arrived(postfix, mod, 1)
+        assert "a filter takes it for unwanted mail" in read(report).get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            await asyncio.to_thread(post, rspamd_peer.REJECT, "<certain@ana.test>")
+        assert refused.value.smtp_code == 550
+        assert b"5.7.1" in refused.value.smtp_error
+        assert "unwanted" in refused.value.smtp_error.decode()
+        await place.page("/f/pools/1", 404)

@@ -15,6 +15,7 @@ from server.bridge import Check
 from tests.fakes import forum
 from tests.peers.names import Names
 from tests.peers.net import free_port
+from tests.peers.rspamd import Rspamd
 
 DOMAIN = "lists.test"
 
@@ -132,3 +133,10 @@ async def test_our_own_doors(names: Names) -> None:
         found = await doctor(names, someone.port, lmtp_listen=where).checks([])
     (door,) = [check for check in found if check.name.startswith("[email] lmtp_listen")]
     assert door.ok
+
+
+async def test_a_filter_that_does_not_answer_is_named(names: Names, rspamd: Rspamd) -> None:
+    for url, fine in ((rspamd.url, True), (f"http://127.0.0.1:{free_port()}", False)):
+        found = {check.name: check for check in await doctor(names, free_port(), rspamd=url).checks([])}
+        assert found["rspamd"].ok is fine
+        assert bool(found["rspamd"].fix) is not fine

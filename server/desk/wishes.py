@@ -16,7 +16,7 @@ from server.bridge import Ref
 from server.delivery import health, outbox
 from server.desk import Desk, asking, change, forums, place
 from server.errors import CommandError, Rejected
-from server.i18n import _, speaking
+from server.i18n import _, ngettext, speaking
 from server.people import identity, marks, membership, options, sending, subscriptions
 from server.store.schema import posts
 
@@ -183,7 +183,11 @@ def _delete(tx: Connection, desk: Desk, by: Member, value: str) -> Wish:
         change.take_back(tx, desk, by.forum, post.id, None, desk.now())
         already = outbox.sent_count(tx, post.id, desk.channels(takes_back=False))
         gone = _("Post {number} is gone from pages, rooms and what was not sent yet.").format(number=number)
-        there = _("It is in {count} mailboxes already, where nobody can take it back.").format(count=already)
+        there = ngettext(
+            "It is in {count} mailbox already, where nobody can take it back.",
+            "It is in {count} mailboxes already, where nobody can take it back.",
+            already,
+        ).format(count=already)
         return f"{gone} {there}" if already else gone
 
     return Wish(

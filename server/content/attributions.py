@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 from server.content import phrases
@@ -10,6 +11,8 @@ from server.content.lines import Line
 ATTRIBUTION_LINES = 5
 PATCH_LINES = 200  # from its header to its first change
 _MOST = phrases.ATTRIBUTION_CHARS
+_TRAILER = re.compile(r"[A-Z][\w-]{1,30}: ")  # "Signed-off-by: Ana", "Fixes: 1234": no part of an attribution
+_OTHER_MARKS = frozenset(("% ", "| ", ": ", "# ", "} "))  # some quote by these: then what bears none is not quoted
 
 
 def credit_marked(lines: list[Line]) -> None:
@@ -71,41 +74,61 @@ def _join_lines(line: str, below: str) -> str:
 
 
 def find_unmarked(lines: list[Line]) -> None:
-    """An original that was put below the answer without marks: from its announcement on, all lines are a quote."""
-    said = len(lines)  # the first line of the author
+    """An original that was put below the answer without marks: from its announcement on, all lines are a quote.
+
+    Where what was announced has marks after all, or was cut, or is all there is, the announcement alone tells whom the rest is from.
+    """
+    said = False
     bare = _bare_below(lines)
     for place, line in enumerate(lines):
         if line.depth or not line.text.strip():
             continue
-        start = _announcement(lines, place)
-        if start is not None and (_elided(lines, place) or (bare[place] and phrases.ends_attribution(line.text))):
-            first = next(above for above in range(start, place + 1) if lines[above].text.strip())
-            for above in lines[first : place + 1]:
-                above.depth, above.credit = 1, True
+        start = _announcement(lines, place) if line.text[:2] not in _OTHER_MARKS else None
+        if start is None:
+            said = True
             continue
-        if start is not None and said < start:
+        attribution = phrases.ends_attribution(line.text)
+        end = place + 1 if attribution else _block_end(lines, place)
+        if (_elided(lines, place) or bare[place]) if attribution else _marked_below(lines, end):
+            _credit(lines, start, end)
+        elif said:
             for later in lines[start : place + 1]:
                 later.credit = bool(later.text.strip())
             for later in lines[start:]:
                 later.depth += 1
             return
-        if start is not None and phrases.announces(" ".join(above.text for above in lines[start : place + 1])):
-            for above in lines[start : place + 1]:  # what it announces is all there is, so that is shown
-                above.depth, above.credit = 1, True
-            said = len(lines)
-            continue
-        said = min(said, place)
+        elif attribution:
+            _credit(lines, start, end)
+
+
+def _credit(lines: list[Line], start: int, end: int) -> None:
+    first = next(place for place in range(start, end) if lines[place].text.strip())
+    for line in lines[first:end]:
+        line.depth, line.credit = 1, True
+
+
+def _block_end(lines: list[Line], place: int) -> int:
+    """Where the lines end that stand together from `place` on, those of a header."""
+    last = min(place + phrases.FIELD_LINES + 1, len(lines))
+    return next((end for end in range(place, last) if not lines[end].text.strip() or lines[end].depth), last)
+
+
+def _marked_below(lines: list[Line], end: int) -> bool:
+    """Whether the first words from `end` on bear marks: then the author answers among them."""
+    return next((bool(line.marks) for line in lines[end : end + 4] if line.text.strip()), False)
 
 
 def _bare_below(lines: list[Line]) -> list[bool]:
-    """For each line whether the next marked quote below it tells no writer: an attribution above then is about that quote, and what stands
-    between them is the first answer. In an original that was put there whole, quotes have attributions of their own."""
+    """For each line whether an attribution there is about the next marked quote, so that what stands between them is the first answer.
+
+    It is, unless that quote has an attribution without marks of its own: then both are of an original that was put there whole.
+    """
     found: list[bool] = []
     bare = False
     for line in reversed(lines):
         found.append(bare)
         if line.depth:
-            bare = not line.credit
+            bare = bool(line.marks)
     return found[::-1]
 
 
@@ -156,6 +179,8 @@ def _unmarked_attribution(lines: list[Line], last: int) -> int | None:
     for first in range(last, max(last - 2 * ATTRIBUTION_LINES, -1), -1):
         line = lines[first]
         if line.depth or len(line.text) > _MOST or (not line.text.strip() and joined[:1] not in ("<", ">")):
+            break
+        if _TRAILER.match(line.text):
             break
         joined = _join_lines(line.text, joined)
         if phrases.announces(joined):

@@ -83,6 +83,24 @@ def test_answers_among_quotes_are_shown_also_where_the_first_stands_above_them()
     assert fresh(text) == "Hi,\n\nYour subject says too little.\n\n> The pump runs.\n\nSince when?"
 
 
+def test_answers_among_marked_quotes_below_the_header_of_an_original_are_shown() -> None:
+    header = "-----Original Message-----\nFrom: Ana\nSent: Monday\nTo: Ben\nSubject: pump"
+    assert "Since Monday." in fresh(
+        f"{header}\n\n> On 1/1/24, Ben wrote:\n>> It runs.\n> Since when?\n\nSince Monday.\n\n> Thanks"
+    )
+    assert fresh(f"{header}\n\nIt runs.\n") == f"{header}\n\nIt runs."
+
+
+def test_changes_below_trailers_are_no_original() -> None:
+    text = "It writes now.\n\nFixes: 1234 (it writes twice)\nAcked-by: Ana <ana@a.example>\n---\nv2:\n- said what it writes\n"
+    assert fresh(text) == text.strip()
+
+
+def test_who_quotes_by_another_sign_is_shown_whole() -> None:
+    text = "Ben,\n\n% On Mon, Jan 1, 2024 at 10:00 AM, Ana <ana@a.example> wrote:\n% Is it?\n\nYes, it is.\n\n% Since when?\n\nMonday."
+    assert fresh(text) == text
+
+
 def test_an_original_with_attributed_quotes_in_it_is_one_original() -> None:
     text = (
         "Thank you.\n\nOn Mon, Jan 1, 2024 at 10:00 AM, Ana <ana@a.example> wrote:\n\n\nOn 1/1/24, Ben wrote:\n\n"

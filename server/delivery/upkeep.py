@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from server import clock, jobs, log, metrics
 from server.delivery import digests, health, outbox
-from server.desk import Desk, book, forums, posts
+from server.desk import Desk, book, decide, forums, posts
 from server.errors import Deferred
 from server.moderation import reports
 from server.store.db import Store
@@ -91,6 +91,7 @@ def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:
     for each in dead:
         jobs.unregister(tx, each)
     reports.sweep(tx, desk)
+    decide.forget_unconfirmed(tx, now)
 
 
 def _show(counts: list[Any]) -> None:

@@ -12,13 +12,14 @@ from sqlalchemy import Connection, Row
 
 from server import bridge, tokens
 from server.bridge import Ref
-from server.delivery import letters
+from server.delivery import letters, notices
 from server.desk import Desk, accept, forums, place, posts
 from server.errors import CommandError, NotFound
 from server.i18n import _
 from server.moderation import audit, bans, queue
 from server.people import identity, membership
 
+AT_ONCE = 50  # posts in one transaction
 APPROVE, REJECT, CANCEL = "approve", "reject", "cancel"
 
 
@@ -59,6 +60,16 @@ def cancel(tx: Connection, name: str, actor: str, now: int) -> None:
     row = _taken(tx, name)
     posts.empty(tx, row.post_id, "retracted", now)
     audit.record(tx, actor, CANCEL, row.name, now, forum_id=row.forum_id)
+
+
+def forget_unconfirmed(tx: Connection, now: int) -> int:
+    """Keep nothing of what waits for an answer that can no longer come; how many there were."""
+    rows = queue.unconfirmed(tx, now - notices.TEMPLATES["confirm-post"].valid_ms, AT_ONCE)
+    for row in rows:
+        _taken(tx, row.name)
+        posts.empty(tx, row.post_id, "rejected", now)
+        audit.record(tx, "server", REJECT, row.name, now, forum_id=row.forum_id, detail="never confirmed")
+    return len(rows)
 
 
 def waiting(tx: Connection, name: str) -> Row[Any]:

@@ -84,6 +84,12 @@ def listing(tx: Connection, forum_id: int | None) -> list[Row[Any]]:
     return list(tx.execute(query if forum_id is None else query.where(held.c.forum_id == forum_id)))
 
 
+def unconfirmed(tx: Connection, before: int, most: int) -> list[Row[Any]]:
+    """What has waited for its author's word since before then, oldest first."""
+    query = select(held).join_from(held, posts).where(held.c.awaits == AUTHOR, posts.c.arrived_at <= before)
+    return list(tx.execute(query.order_by(held.c.post_id).limit(most)))
+
+
 # Who has been told ----------------------------------------------------------------------------------------------------
 def unreported(tx: Connection, forum_id: int, most: int) -> list[Row[Any]]:
     """What its moderators do not know of yet, oldest first."""

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server import clock
+from server import clock, i18n
 from server.bridge import Accepted, Act, Author, Held, NoticeItem, Proof, Ref
 from server.delivery import items, outbox
 from server.desk import decide, forums, members
 from server.errors import Rejected
-from server.moderation import reports
+from server.moderation import reports, words
+from server.moderation.words import Unclear, Verdict
 from server.people import handles, membership
-from server.store.schema import held, posts
+from server.store.schema import bodies, held, posts
 from tests.desk.conftest import POST, Table
 
 
@@ -90,9 +91,9 @@ def test_a_post_born_elsewhere_is_enclosed_as_it_will_be_sent(table: Table, noti
 def test_what_comes_within_ten_minutes_of_a_report_is_one_mail(table: Table, notices: Notices) -> None:
     table.post("eve", "one")
     assert len(notices.new()) == 1
-    for words in ("two", "three"):
+    for text in ("two", "three"):
         table.now += clock.MINUTE
-        table.post("eve", words, subject=words.title())
+        table.post("eve", text, subject=text.title())
     table.do(reports.sweep, table.desk)
     assert notices.new() == []
     table.now += 8 * clock.MINUTE
@@ -185,8 +186,8 @@ def several(table: Table, notices: Notices) -> NoticeItem:
     table.post("eve", "zero")
     answer(table, notices.one("mod"), "approve")
     notices.new()
-    for words in ("one", "two", "three"):
-        table.post("eve", words, subject=words)
+    for text in ("one", "two", "three"):
+        table.post("eve", text, subject=text)
     table.now += reports.GATHER_MS
     table.do(reports.sweep, table.desk)
     return notices.one("mod")
@@ -327,6 +328,25 @@ def test_a_first_post_says_what_comes_and_can_be_taken_back(
     assert states(table) == ["retracted"]
 
 
+# Words ---------------------------------------------------------------------------------------------------------------
+def test_the_words_of_the_mails_language_count_and_english_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"approve": "Freigeben", "reject": "ablehnen", "all": "alle"}
+
+    def translated(text: str) -> str:
+        return known.get(text, text) if i18n.language() == "de" else text
+
+    monkeypatch.setattr(words, "_", translated)
+    names = ["H-aaaa", "H-bbbb"]
+    for line, verdict in (
+        ("freigeben alle", Verdict("approve", (0, 1))),
+        ("ABLEHNEN 2 passt nicht", Verdict("reject", (1,), "passt nicht")),
+        ("approve 1", Verdict("approve", (0,))),
+        ("*Ban*: h-bbbb", Verdict("ban", (1,))),
+    ):
+        assert words.read(tuple(line.split()), names, "de") == verdict
+    assert isinstance(words.read(("freigeben", "1"), names, "en"), Unclear)
+
+
 # Time goes by ---------------------------------------------------------------------------------------------------------
 def test_moderators_are_reminded_after_a_day_and_the_author_told_after_three(table: Table, notices: Notices) -> None:
     table.post("eve", "one", subject="Hello")
@@ -355,3 +375,15 @@ def test_moderators_are_reminded_after_a_day_and_the_author_told_after_three(tab
     table.now += 9 * clock.DAY
     table.do(reports.sweep, table.desk)
     assert [address for address, _notice in notices.new()] == ["eve@x.test"]  # what became of the answer
+
+
+def test_what_nobody_confirmed_is_kept_by_nobody(table: Table, notices: Notices) -> None:
+    table.do(forums.set_options, "pools", {"strangers": "confirm"}, table.now)
+    table.post("eve", "secret")
+    table.now += 14 * clock.DAY - 1
+    assert table.do(decide.forget_unconfirmed, table.now) == 0
+    table.now += 1
+    assert table.do(decide.forget_unconfirmed, table.now) == 1
+    assert states(table) == ["rejected"]
+    assert table.store.read_now(lambda tx: list(tx.scalars(sa.select(bodies.c.text)))) == [""]
+    assert table.do(decide.forget_unconfirmed, table.now) == 0

@@ -7,7 +7,7 @@ touched that a signature of the author's domain covers and that could be kept (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -31,6 +31,7 @@ RECEIPTS = frozenset(  # who asks for a receipt would learn every member's addre
 )
 TRACE = frozenset((b"return-path", b"delivered-to", b"bcc"))  # of the way to us; Delivered-To would look like a loop
 OURS = frozenset((b"archived-at",))
+PARENTS = (b"in-reply-to", b"references")
 MUST = frozenset((b"list-id", b"list-unsubscribe", b"list-unsubscribe-post"))
 """What we change whatever is signed: whose list this is, and how to leave it. A signature that covers one of them is broken."""
 
@@ -180,14 +181,16 @@ def threading(post: Post) -> bytes:
     The post's own id stands last in its References: a relay that gives messages new ids (some do) leaves these, so that answers,
     which copy them, still name the post.
     """
-    chain = [*post.references, post.message_id]
-    if len(chain) > REFERENCES_SENT:
-        chain = chain[:1] + chain[1 - REFERENCES_SENT :]
     return (
         message_ids("Message-ID", [post.message_id])
         + (message_ids("In-Reply-To", post.references[-1:]))
-        + message_ids("References", chain)
+        + message_ids("References", _shortened([*post.references, post.message_id]))
     )
+
+
+def _shortened(chain: Sequence[str]) -> Sequence[str]:
+    """The first id and the last ones."""
+    return chain if len(chain) <= REFERENCES_SENT else [chain[0], *chain[1 - REFERENCES_SENT :]]
 
 
 def _made(post: Post, blobs: Mapping[str, bytes]) -> tuple[bytes, bytes]:
@@ -256,7 +259,19 @@ def _missing(post: Post, passage: Passage, kept: list[bytes]) -> list[bytes]:
         new.append(message_ids("Message-ID", [post.message_id]))
     if b"date" not in present:
         new.append(structured("Date", [date(post.written_at)]))
+    if passage.promised.isdisjoint(PARENTS) and not _names_parent(post, kept):
+        kept[:] = headers.without(kept, PARENTS)
+        new += [
+            message_ids("In-Reply-To", post.references[-1:]),
+            message_ids("References", _shortened(post.references)),
+        ]
     return new
+
+
+def _names_parent(post: Post, fields: Sequence[bytes]) -> bool:
+    """Whether the message says what it answers. Who answers an item of a digest often has a program that cannot."""
+    named = [body for each in PARENTS for field in headers.named(fields, each) for body in [headers.body(field)]]
+    return not post.references or any(post.references[-1] in identification.ids(body) for body in named)
 
 
 def _rewritten(post: Post, kept: list[bytes]) -> tuple[list[bytes], list[bytes]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
@@ -15,8 +16,9 @@ from bridges.email import digest_text, mime
 from bridges.email.compose import Mail, address, bounces, date, forum_fields, to_forum, ways_out
 from bridges.email.digest_html import shown_html
 from bridges.email.headers import CRLF, mailbox, message_ids, path, structured, unstructured
+from bridges.email.mime import Part
 from server import render
-from server.bridge import DigestEntry, DigestItem, File, Target
+from server.bridge import DigestEntry, DigestItem, File, Forum, Target
 from server.i18n import _, speaking
 
 WORDS_CHARS = 60_000  # of all posts together: some providers cut what they show of a mail at 100 KB
@@ -62,19 +64,8 @@ def digest(item: DigestItem, leave_url: str) -> Mail:
     """The digest for its receivers. `leave_url` is ours, up to the token."""
     forum = item.forum
     with speaking(item.language):
-        topics = _topics(item)
-        facts = {
-            "forum": forum,
-            "topics": topics,
-            "count": len(item.entries),
-            "day": render.local(item.created_at, item.timezone, "EEEE, d MMMM y"),
-            "subject": item.subject,
-            "write": address(forum),
-            "leave": address(forum, "leave"),
-        }
-        words = digest_text.page(forum, topics, str(facts["day"]))
-        page = PAGES.get_template("digest.html").render(facts)
-    part = mime.multipart("alternative", [mime.text(words), mime.text(page, "html")])
+        day = render.local(item.created_at, item.timezone, "EEEE, d MMMM y")
+    part = _body(forum, item.entries, day, item.timezone, item.language, item.subject)
     head = forum_fields(forum) + structured("Precedence", ["list"])
     tail = (
         structured("Auto-Submitted", ["auto-generated"]),  # RFC 3834 section 5: nobody is away from a digest
@@ -96,26 +87,44 @@ def digest(item: DigestItem, leave_url: str) -> Mail:
     return Mail(head, b"".join(tail), lines, bounces(forum))
 
 
-def _topics(item: DigestItem) -> tuple[Topic, ...]:
-    most = share([len(entry.post.fresh_text) for entry in item.entries], WORDS_CHARS)
-    threads = groupby(item.entries, lambda entry: entry.thread)
-    return tuple(_topic(number, list(entries), item, most) for number, (_thread, entries) in enumerate(threads, 1))
+@lru_cache(maxsize=32)
+def _body(forum: Forum, entries: tuple[DigestEntry, ...], day: str, timezone: str, language: str, subject: str) -> Part:
+    """What all readers share who live in one time zone and were sent the same posts: most of a forum's readers."""
+    with speaking(language):
+        topics = _topics(forum, entries, timezone)
+        facts = {
+            "forum": forum,
+            "topics": topics,
+            "count": len(entries),
+            "day": day,
+            "subject": subject,
+            "write": address(forum),
+            "leave": address(forum, "leave"),
+        }
+        words = digest_text.page(forum, topics, day)
+        page = PAGES.get_template("digest.html").render(facts)
+    return mime.multipart("alternative", [mime.text(words), mime.text(page, "html")])
 
 
-def _topic(number: int, entries: list[DigestEntry], item: DigestItem, most: int) -> Topic:
-    title = entries[0].topic or entries[0].post.subject or _("(no subject)")
-    return Topic(number, title, tuple(_shown(entry, title, item, most) for entry in entries))
+def _topics(forum: Forum, entries: tuple[DigestEntry, ...], timezone: str) -> tuple[Topic, ...]:
+    most = share([len(entry.post.fresh_text) for entry in entries], WORDS_CHARS)
+    topics: list[Topic] = []
+    for number, (_thread, group) in enumerate(groupby(entries, lambda entry: entry.thread), 1):
+        mine = list(group)
+        title = mine[0].topic or mine[0].post.subject or _("(no subject)")
+        topics.append(Topic(number, title, tuple(_shown(entry, title, forum, timezone, most) for entry in mine)))
+    return tuple(topics)
 
 
-def _shown(entry: DigestEntry, title: str, item: DigestItem, most: int) -> Shown:
-    post, forum = entry.post, item.forum
+def _shown(entry: DigestEntry, title: str, forum: Forum, timezone: str, most: int) -> Shown:
+    post = entry.post
     text, rest = digest_text.beginning(post.fresh_text, most)
     via = address(forum, "via", post.writer.via) if post.writer.via else ""
     where = address(forum, "item", entry.reply)
     return Shown(
         anchor=f"post-{post.number}",
         name=post.writer.name or _("A member"),
-        when=render.local(post.written_at, item.timezone, "EEE d MMM, HH:mm"),
+        when=render.local(post.written_at, timezone, "EEE d MMM, HH:mm"),
         answers=entry.answers,
         text=text,
         html=shown_html(post, text, rest, most),

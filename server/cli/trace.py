@@ -18,6 +18,7 @@ from server.store.schema import (
     addresses,
     attempts,
     deliveries,
+    digest_entries,
     forums,
     held,
     originals,
@@ -29,6 +30,7 @@ from server.store.schema import (
 )
 
 Facts = dict[str, Any]
+CARRIERS = ("post", "digest")  # by which a post comes to somebody
 _PLACE = re.compile(r"([a-z0-9-]{1,29})/([0-9]{1,15})")
 _PATH = re.compile(r"/f/([a-z0-9-]{1,29})/([0-9]{1,15})(?:/.*)?")
 
@@ -113,8 +115,8 @@ def _post(tx: Connection, post_id: int) -> Facts:
         "retracted_at": show.when(row.retracted_at),
         "refs": [{"space": r.space, "name": r.name, "part": r.part} for r in _refs(tx, post_id)],
         "originals": [{"channel": o.channel, "part": o.part, "stored_bytes": o.size} for o in _originals(tx, post_id)],
-        "deliveries": [each for each in moved if each["item"] == "post"],
-        "changes": [each for each in moved if each["item"] != "post"],
+        "deliveries": [each for each in moved if each["item"] in CARRIERS],
+        "changes": [each for each in moved if each["item"] not in CARRIERS],
     }
 
 
@@ -134,7 +136,10 @@ def deliveries_of(tx: Connection, post_id: int) -> list[Facts]:
     d = deliveries.c
     mine = or_(
         d.item_kind.in_(("post", "retraction")) & (d.item_id == post_id),
-        (d.item_kind == "edit") & d.item_id.in_(select(revisions.c.id).where(revisions.c.post_id == post_id)),
+        d.item_kind.in_(("edit", "correction"))
+        & d.item_id.in_(select(revisions.c.id).where(revisions.c.post_id == post_id)),
+        (d.item_kind == "digest")
+        & d.item_id.in_(select(digest_entries.c.digest_id).where(digest_entries.c.post_id == post_id)),
         (d.item_kind == "reaction") & d.item_id.in_(select(reactions.c.id).where(reactions.c.post_id == post_id)),
     )
     query = select(deliveries, addresses.c.address).outerjoin(addresses, addresses.c.id == d.address_id)

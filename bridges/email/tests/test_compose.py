@@ -119,6 +119,24 @@ def test_each_copy_says_how_to_mute_its_thread() -> None:
     assert b"evil" not in copy(mailed(forged))
 
 
+def test_an_answer_whose_program_does_not_say_what_it_answers_is_threaded() -> None:
+    answer = mailed(references=("<root@members.test>", "<parent@lists.test>"))
+    message = read(copy(answer))
+    assert message["In-Reply-To"] == "<parent@lists.test>"
+    assert message["References"] == "<root@members.test> <parent@lists.test>"
+    said = MAIL.replace(b"MIME-Version", b"In-Reply-To: <digest@lists.test>\r\nMIME-Version", 1)
+    assert read(copy(mailed(said, references=answer.references)))["In-Reply-To"] == "<parent@lists.test>"
+    kept = MAIL.replace(b"MIME-Version", b"References: <x@y.test> <parent@lists.test>\r\nMIME-Version", 1)
+    message = read(copy(mailed(kept, references=answer.references)))
+    assert (message["References"], message["In-Reply-To"]) == ("<x@y.test> <parent@lists.test>", None)
+
+
+def test_a_promise_not_to_touch_what_it_answers_is_kept() -> None:
+    passage = Passage(promised=frozenset((b"references",)))
+    sent = compose(mailed(references=("<parent@lists.test>",)), {}, LEAVE_URL, passage).copy(target())
+    assert read(sent)["In-Reply-To"] is None
+
+
 def test_a_forum_that_only_announces_takes_no_posts_by_mail() -> None:
     assert read(copy(mailed(forum=forum(post_policy="moderators"))))["List-Post"] == "NO"
 

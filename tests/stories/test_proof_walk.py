@@ -1,0 +1,121 @@
+"""Who wrote it: a forgery is refused or waits for one answer, and mail of a domain that enforces arrives all the same."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import smtplib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import dkim
+import pytest
+
+from bridges.email.tests.signing import publish, record, signed
+from tests.peers.names import Names
+from tests.peers.postfix import Postfix
+from tests.stories.town import Town, letter, read, town
+
+MX = "mx.shore.test"
+
+
+@pytest.fixture
+async def shore(
+    tmp_path: Path, database: str, postfix: Postfix, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Town]:
+    monkeypatch.setenv("JUNTO_EMAIL__RESOLVER", names.server)
+    domain = postfix.list_domain()
+    mail = {"domain": domain, "relay": f"smtp://127.0.0.1:{postfix.port}", "trusted_authserv_id": MX}
+    async with town(tmp_path, database, {"email": mail}) as place:
+        postfix.route(domain, place.ports["lmtp"])
+        yield place
+
+
+def said(raw: bytes, what: str, who: str = MX) -> bytes:
+    """The message as a server in front hands it on."""
+    return f"Authentication-Results: {who}; {what}\r\n".encode() + raw
+
+
+async def send(postfix: Postfix, raw: bytes, sender: str, to: str) -> None:
+    assert await asyncio.to_thread(postfix.send, raw, sender, [to]) == {}
+
+
+async def test_a_forgery_is_refused_where_the_domain_asks_for_it(shore: Town, postfix: Postfix, names: Names) -> None:
+    members = postfix.member_domain()
+    ana = f"ana@{members}"
+    pools = await shore.forum("pools")
+    await shore.member("pools", ana, "Ana")
+    names.txt(f"_dmarc.{members}", "v=DMARC1; p=reject")
+    forged = said(letter(f"Ana <{ana}>", pools, "Buy", "Buy this!\n", "<f@x.test>"), "spf=fail smtp.mailfrom=far.test")
+
+    def talk() -> None:
+        with smtplib.SMTP("127.0.0.1", shore.ports["smtp"], timeout=30) as client:
+            client.sendmail("eve@far.test", [pools], forged)
+
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        await asyncio.to_thread(talk)
+    assert refused.value.smtp_code == 550
+    assert b"5.7.1" in refused.value.smtp_error
+    assert b"DMARC" in refused.value.smtp_error
+    await shore.page("/f/pools/1", 404)
+
+
+async def test_what_nothing_proves_waits_for_one_press_of_its_author(
+    shore: Town, postfix: Postfix, names: Names
+) -> None:
+    members = postfix.member_domain()
+    ana, bruno = f"ana@{members}", f"bruno@{members}"
+    pools = await shore.forum("pools")
+    await shore.member("pools", ana, "Ana")
+    await shore.member("pools", bruno, "Bruno")
+    names.txt(f"_dmarc.{members}", "v=DMARC1; p=none")
+    await send(postfix, letter(f"Ana <{ana}>", pools, "From a café", "It is me.\n", "<c@x.test>"), ana, pools)
+    asked = read((await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1))[0])
+    assert str(asked["Subject"]).startswith("Was this you? “From a café”")
+    link = re.search(r"(/confirm/[a-z2-7]{26})", asked.get_content())
+    assert link is not None
+    assert "Was this you?" in await shore.page(link[1])
+    await shore.page("/f/pools/1", 404)
+
+    async with aiohttp.ClientSession() as session, session.post(shore.url + link[1]) as answer:
+        assert "is published" in await answer.text()
+    await asyncio.to_thread(postfix.mailbox(bruno).wait_for, 1)
+    assert "It is me." in await shore.page("/f/pools/1")
+
+
+async def test_mail_of_a_domain_that_enforces_arrives_and_its_author_is_reached_in_private(
+    shore: Town, postfix: Postfix, names: Names
+) -> None:
+    members = postfix.member_domain()
+    ana, bruno = f"ana@{members}", f"bruno@{members}"
+    pools = await shore.forum("pools")
+    await shore.member("pools", ana, "Ana")
+    await shore.member("pools", bruno, "Bruno")
+    names.txt(f"_dmarc.{members}", "v=DMARC1; p=reject")
+    publish(names, members)
+    vouched = f"dmarc=pass header.from={members}"
+
+    carried = signed(letter(f"Ana <{ana}>", pools, "Signed", "With a signature.\n", "<s@x.test>"), members)
+    await send(postfix, carried, ana, pools)
+    box = postfix.mailbox(bruno)
+    own = (await asyncio.to_thread(box.wait_for, 1))[0]
+    assert read(own)["From"] == f"Ana <{ana}>"
+    checks = [dkim.DKIM(own).verify(number, lambda name, timeout=5: record().encode()) for number in range(2)]
+    assert checks == [False, True]  # ours above theirs; the key that is answered is theirs
+
+    bare = said(letter(f"Ana <{ana}>", pools, "Bare", "Without one.\n", "<b@x.test>"), vouched)
+    await send(postfix, bare, ana, pools)
+    raw = (await asyncio.to_thread(box.wait_for, 2))[1]
+    got = read(raw)
+    private = re.search(r"<(pools-via\+[a-z2-7]{26}@[^>]+)>", str(got["From"]))
+    assert private is not None
+    assert str(got["From"]).startswith("Ana via Tide pools")
+    assert str(got["Reply-To"]).endswith(f"<{pools}>")
+    assert MX.encode() not in raw
+
+    written = said(letter(f"Bruno <{bruno}>", private[1], "Psst", "Only for you.\n", "<p@x.test>"), vouched)
+    await send(postfix, written, bruno, private[1])
+    told = (await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1))[0]
+    assert b"Only for you." in told
+    assert bruno.encode() not in told

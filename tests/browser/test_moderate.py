@@ -92,3 +92,29 @@ async def test_several_posts_are_a_list(site: Site, chromium: Chromium) -> None:
     assert await page.get_by_text("its author is told why").count() == 1
     await page.get_by_role("link", name="2 more wait").click()
     assert await page.get_by_role("link", name="What does Fay see").count() == 0
+
+
+async def test_an_author_sees_one_button(site: Site, chromium: Chromium) -> None:
+    """What a mail to the author of a first post links to."""
+
+    def work(tx: sa.Connection) -> str:
+        forums.set_options(tx, "tides", {"first_post": "hold"}, NOW)
+        forum = forums.get(tx, "tides")
+        known = identity.ensure(tx, "post", "hal@x.test", "Hal", NOW)
+        membership.join(tx, forum.id, known.person_id, known.address_id, NOW)
+        author = Author("post", "hal@x.test", "Hal", Proof.AUTHENTICATED)
+        new = NewPost("tides", author, (Ref("message-id", "<hal@x.test>"),), subject="My first words", text="Hello!")
+        accept.new_post(tx, site.home.desk, prepare(new, site.home.blobs))
+        row = tx.execute(sa.select(letters).where(letters.c.template == "held-first")).one()
+        data = json.loads(row.data) | {"channel": "post"}
+        return site.url + "/mod/" + handles.grant(tx, "mod", forum.id, data, NOW, 60_000)
+
+    link = await site.home.store.write(work)
+    page = await chromium.page(script=False, phone=True)
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await page.goto(link)
+    await chromium.screenshot(page, "moderate-author")
+    assert await fits(page)
+    assert await page.locator("main button").count() == 1
+    await page.get_by_role("button", name="Take it back").click()
+    assert await page.get_by_text("nothing of it is kept").count() == 1

@@ -18,7 +18,7 @@ from bridges.email.receive import CHANNEL, old
 from bridges.email.send import Sender
 from bridges.email.settings import Relay, Settings, relay
 from bridges.email.source import source
-from server import limits
+from server import limits, subjects
 from server.bridge import Bridge, Check, Forum, House, Lot, NewPost, Post, Settle, Traits, Way
 from server.clock import DAY, HOUR, MINUTE, now_ms
 from server.errors import ConfigError
@@ -125,7 +125,7 @@ class EmailBridge:
         if post is None:
             return (Way(_("Write by mail"), link, address),)
         subject = post.subject[: limits.SUBJECT_CHARS]
-        answer = subject if subject[:3].lower() == "re:" else f"Re: {subject}"
+        answer = subjects.answering(subject)
         # every character that is not unreserved is written %XX: "&", "+" and angle brackets mean something else in a link
         link += f"?subject={quote(answer, safe='')}&In-Reply-To={quote(post.message_id, safe='')}"
         return (Way(_("Reply by mail"), link, address),)

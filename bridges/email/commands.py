@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from server import subjects
+
 READ_CHARS = 20_000  # of a text
 READ_LINES = 400
 COMMANDS = 20  # of one mail
@@ -71,7 +73,6 @@ _CLASSIC = frozenset(("subscribe", "sub", "signon", "unsubscribe", "unsub", "sig
 _HABITS = frozenset(("subscribe", "subscribe me", "unsubscribe", "unsubscribe me", "unsub", "signoff", "remove me"))
 _MODES = frozenset(("each", "topics", "mentions", "daily", "weekly", "none"))
 _ENDS = frozenset(("end", "quit", "exit", "stop"))
-_ANSWERS = ("re:", "aw:", "sv:", "antw:", "odp:", "fwd:", "fw:", "wg:")
 _BELOW = ("-----original message", "________")  # the other mail begins, as some programs quote it
 _PHONES = ("sent from my ", "get outlook for ", "von meinem ", "envoyé de mon ", "enviado desde mi ", "inviato da ")
 _POLITE = frozenset(("please", "thanks", "set"))
@@ -80,7 +81,7 @@ _MARKS = ".,;:!'\"*<>"
 
 def found(subject: str, text: str, slug: str) -> tuple[tuple[str, ...], ...]:
     """The commands of a mail to the forum `slug`, each a verb of the server's and its words; UNKNOWN last where more was said."""
-    commands = [] if subject.lower().startswith(_ANSWERS) else _listed(read(subject, slug))
+    commands = [] if subjects.is_marked(subject) else _listed(read(subject, slug))
     skipped = 0
     for paragraph in _paragraphs(text):
         for place, line in enumerate(paragraph):
@@ -101,9 +102,7 @@ def habit(subject: str, text: str, slug: str) -> tuple[str, ...] | None:
     said = [line for paragraph in _paragraphs(text) for line in paragraph]
     if len(said) == 1 and _habitual(said[0], slug):
         return read(said[0], slug)
-    bare = subject.strip()
-    while bare.lower().startswith(_ANSWERS):
-        bare = bare.partition(":")[2].strip()
+    bare = subjects.bare(subject)
     if sum(map(len, said)) <= PROSE_CHARS and _habitual(bare, slug):
         return read(bare, slug)
     return None

@@ -17,6 +17,7 @@ from bridges.email import authres, decoration, headers, identification, mime
 from bridges.email.content import content
 from bridges.email.headers import CRLF, bracketed, list_id, mailbox, message_ids, structured, unstructured
 from bridges.email.mailboxes import mailboxes
+from server import subjects
 from server.bridge import Forum, Post, Target
 from server.i18n import _
 
@@ -80,9 +81,7 @@ def date(milliseconds: int) -> str:
 
 def reply_subject(post: Post) -> str:
     """The subject of the thread, with "Re: " where the post answers; a change of it would split the thread in mail programs."""
-    if post.opens_thread or post.subject[:3].lower() == "re:":
-        return post.subject
-    return f"Re: {post.subject}"
+    return post.subject if post.opens_thread else subjects.answering(post.subject)
 
 
 def bounces(forum: Forum) -> Callable[[Target], str]:

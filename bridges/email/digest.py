@@ -17,7 +17,7 @@ from bridges.email.compose import Mail, address, bounces, date, forum_fields, to
 from bridges.email.digest_html import shown_html
 from bridges.email.headers import CRLF, mailbox, message_ids, path, structured, unstructured
 from bridges.email.mime import Part
-from server import render
+from server import render, subjects
 from server.bridge import DigestEntry, DigestItem, File, Forum, Target
 from server.i18n import _, speaking
 
@@ -151,5 +151,5 @@ def share(sizes: Sequence[int], total: int) -> int:
 
 def _mailto(to: str, subject: str, message_id: str) -> str:
     """RFC 6068; every character that is not unreserved is written %XX: "&" and angle brackets mean something else in a link."""
-    answer = subject if subject[:3].lower() == "re:" else f"Re: {subject}"
+    answer = subjects.answering(subject)
     return f"mailto:{quote(to, safe='@+')}?subject={quote(answer, safe='')}&In-Reply-To={quote(message_id, safe='')}"

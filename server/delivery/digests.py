@@ -6,14 +6,13 @@ digest or waits for the next one, whatever dies. Their words are read when it is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from server import bridge, clock, render, tokens
+from server import bridge, clock, render, subjects, tokens
 from server.delivery import outbox
 from server.desk import Desk, forums
 from server.i18n import _, ngettext, speaking
@@ -218,7 +217,6 @@ def _subject(tx: Connection, row: Row[Any], title: str) -> str:
 
 
 # Answers --------------------------------------------------------------------------------------------------------------
-_REPLY = re.compile(r"(?:\s{0,9}[^\W\d_]{2,5}(?:\[\d{1,3}\])?\s{0,3}:){0,9}\s{0,9}")  # "Re:", "AW:", "Re[2]:"
 _RECENT: sa.Select[Any] = (
     sa.select(digests, people.c.timezone, people.c.language)
     .join_from(digests, subscriptions, _s.id == _d.subscription_id)
@@ -253,7 +251,7 @@ def with_subject(tx: Connection, forum: Row[Any], person_id: int, subject: str, 
 
 
 def _plain(subject: str) -> str:
-    return " ".join(_REPLY.sub("", subject, count=1).casefold().split())
+    return " ".join(subjects.bare(subject).casefold().split())
 
 
 def choices(tx: Connection, desk: Desk, digest_id: int) -> list[tuple[str, str, str]]:

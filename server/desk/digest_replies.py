@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Row
 
+from server import subjects
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, NewPost, Ref, Result
 from server.delivery import digests, letters
 from server.desk import Desk, posts
@@ -22,7 +23,6 @@ from server.people import handles, identity
 
 QUESTION = "which-post"
 WORDS_CHARS = 50_000  # of what they wrote that the question hands back
-NOT_REPLIES = ("re:", "aw:", "sv:", "vs:", "ref:", "rif:", "antw:")
 
 
 def of_item(tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared[NewPost]) -> Prepared[NewPost]:
@@ -41,11 +41,9 @@ def of_item(tx: Connection, desk: Desk, forum: Row[Any], prepared: Prepared[NewP
         raise Rejected("5.1.1", _("There is no such address here."))
     subject = posts.subject_of_thread(tx, answered.thread_id) or answered.subject
     parents = (Ref(POST, str(post_id)),)
-    return replace(prepared, inbound=replace(inbound, parents=parents), subject=_reply(subject) or prepared.subject)
-
-
-def _reply(subject: str) -> str:
-    return subject if not subject or subject.lower().startswith(NOT_REPLIES) else f"Re: {subject}"
+    return replace(
+        prepared, inbound=replace(inbound, parents=parents), subject=subjects.answering(subject) or prepared.subject
+    )
 
 
 def of_digest(

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from server import limits
+from server import limits, subjects
 from server.bridge import Ref
 from server.desk import posts
 from server.desk.names import POST, Names, own_id
@@ -22,7 +22,6 @@ from server.store.schema import posts as posts_table
 from server.store.schema import refs
 
 _NEW_SUBJECT = re.compile(r"\((?:was|war|era|ex|fwd from):", re.IGNORECASE)
-_ANSWERS = re.compile(r"(?:\s{0,9}(?:re|aw|sv|antw|odp|r)(?:\[\d{1,3}\])?\s?:)+", re.IGNORECASE)
 
 
 _p, _r = posts_table.c, refs.c
@@ -97,7 +96,7 @@ def _begins_anew(names: Names, subject: str, answered: int) -> bool:
 
 def _bare(subject: str) -> str:
     """The subject without what answers put before it."""
-    return _ANSWERS.sub("", subject, count=1).strip().casefold()
+    return subjects.bare(subject).casefold()
 
 
 def thread_of(names: Names, parents: Sequence[Ref]) -> int | None:

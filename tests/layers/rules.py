@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.layers.tree import Import, Module, Project
 
-GROUND = frozenset(["config", "errors", "log", "metrics", "clock", "limits", "tokens", "i18n", "render"])
+GROUND = frozenset(["config", "errors", "log", "metrics", "clock", "limits", "tokens", "i18n", "render", "subjects"])
 """The modules of `server/` that everybody may import and that import nothing of ours but each other."""
 
 DISCOVERS = "server/app.py"

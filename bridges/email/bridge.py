@@ -19,7 +19,7 @@ from bridges.email.send import Sender
 from bridges.email.settings import Relay, Settings, relay
 from bridges.email.source import source
 from server import limits, subjects
-from server.bridge import Bridge, Check, Forum, House, Lot, NewPost, Post, Settle, Traits, Way
+from server.bridge import NO_FILES, Bridge, Check, Forum, House, Lot, NewPost, Post, Settle, Traits, Way
 from server.clock import DAY, HOUR, MINUTE, now_ms
 from server.errors import ConfigError
 from server.i18n import _
@@ -114,9 +114,9 @@ class EmailBridge:
         """A message of an archive. The envelope is not known any more; nobody sent it by the null sender to us."""
         return old(parse(original, "unknown", self._settings.domain, now_ms()), forum.slug)
 
-    def source(self, post: Post) -> bytes:
-        """A post born elsewhere as the message that mailboxes get."""
-        return source(post)
+    def source(self, post: Post, files: Mapping[str, bytes] = NO_FILES) -> bytes:
+        """As received, or as the message that mailboxes get."""
+        return source(post, files)
 
     def ways(self, forum: Forum, post: Post | None) -> Sequence[Way]:
         """A mailto link (RFC 6068); for an answer with the header fields that thread it."""

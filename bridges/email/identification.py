@@ -50,6 +50,8 @@ def parents(in_reply_to: list[bytes], references: list[bytes]) -> list[str]:
     """
     nearest = [one for value in in_reply_to for one in ids(value)]
     chain = [one for value in references for one in ids(value)]
+    if chain[-1:] and chain[-1] in nearest:  # who answers several at once: the one that References goes on from
+        nearest.insert(0, chain[-1])
     ordered = list(dict.fromkeys([*nearest[:10], *reversed(chain)]))
     if len(ordered) > limits.REFERENCES:
         ordered = [*ordered[: limits.REFERENCES - 1], ordered[-1]]

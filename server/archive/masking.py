@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from email.errors import HeaderParseError
 from email.header import Header, decode_header, make_header
 from email.message import Message
+from functools import lru_cache
+from typing import ClassVar
 from urllib.parse import quote
 
 from server import bridge, limits
@@ -66,6 +68,7 @@ class Mask:
     slug: str
     domain: str
     hidden: str = "…@…"
+    shows_traces: ClassVar[bool] = False
 
     def text(self, text: str) -> str:
         """The text with addresses and tokens hidden. Its time grows with the text's length, whatever is in it."""
@@ -136,6 +139,29 @@ class Mask:
         """A received message with what names people or their machines hidden. Still a message that mail programs can read."""
         mask = Mask(self.slug, self.domain, hidden="hidden@address.invalid")  # RFC 2606 section 2
         return b"".join(_Masked(mask).of(raw))
+
+
+class Blank(Mask):
+    """Hides our own tokens and nothing else: for those who may see every address, and for copies that leave this server."""
+
+    __slots__ = ()
+    shows_traces: ClassVar[bool] = True
+
+    def text(self, text: str) -> str:
+        ours = _address_token(self.slug, self.domain)
+        return self.tokens(ours.sub(r"\1…", text) if "+" in text or "%2b" in text.lower() else text)
+
+    mailboxes = header = text
+
+    def message(self, raw: bytes) -> bytes:
+        return b"".join(_Masked(self).of(raw))
+
+
+@lru_cache(maxsize=64)
+def _address_token(slug: str, domain: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"(?i)(?<![\w.-])({re.escape(slug)}-[a-z]{{1,10}}(?:\+|%2b))[a-z2-7]{{26}}(?=(?:@|%40){re.escape(domain)})"
+    )
 
 
 def masked_post(post: bridge.Post) -> bridge.Post:
@@ -229,7 +255,7 @@ class _Masked:
                 self._type(value, part)
             elif name == "content-transfer-encoding":
                 part.encoding = value.strip().lower()
-            if name in _TRACES:
+            if name in _TRACES and not self._mask.shows_traces:
                 continue
             if name in _IDS or name.startswith("list-"):
                 yield _bytes(self._mask.tokens(_text(raw)))
@@ -261,11 +287,15 @@ class _Masked:
             yield raw
         elif part.encoding == "base64":
             try:
-                yield base64.encodebytes(self._plain(base64.b64decode(raw), part.charset))
+                plain = base64.b64decode(raw)
             except (BadBase64, ValueError):
                 return
+            masked = self._plain(plain, part.charset)
+            yield raw if masked == plain else base64.encodebytes(masked)
         elif part.encoding == "quoted-printable":
-            yield quopri.encodestring(self._plain(quopri.decodestring(raw), part.charset))
+            plain = quopri.decodestring(raw)
+            masked = self._plain(plain, part.charset)
+            yield raw if masked == plain else quopri.encodestring(masked)
         else:
             yield self._plain(raw, part.charset)
 

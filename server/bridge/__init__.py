@@ -13,6 +13,7 @@ Both sides import every name from here; the files are for reading, one idea each
 from __future__ import annotations
 
 from server.bridge.abilities import (
+    NO_FILES,
     Bridge,
     Check,
     Checks,
@@ -68,6 +69,7 @@ from server.bridge.shared import MESSAGE_ID, WEB, Attachment, Author, Doubt, Pro
 
 __all__ = [
     "MESSAGE_ID",
+    "NO_FILES",
     "WEB",
     "Accepted",
     "Act",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from server.bridge.inbound import NewPost
 from server.bridge.lots import Lot, Settle, Traits
 from server.bridge.outbound import Forum, Post
+
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Bridge(Protocol):
@@ -46,8 +49,11 @@ class Reader(Protocol):
 
 @runtime_checkable
 class Source(Protocol):
-    def source(self, post: Post) -> bytes:
-        """The post as an RFC 5322 message, for raw and mbox of posts born elsewhere."""
+    def source(self, post: Post, files: Mapping[str, bytes] = NO_FILES) -> bytes:
+        """The post as an RFC 5322 message that names it: as received (`original`) where it was born here, else made of it.
+
+        Of what is made, a file whose hash is in `files` travels in it, each other one is a link.
+        """
 
 
 @dataclass(frozen=True, slots=True)

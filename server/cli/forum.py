@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -9,12 +10,13 @@ import typer
 from sqlalchemy import Connection, Row
 
 from server.bridge import ForumDefaults
-from server.cli import show
+from server.cli import roster, show
 from server.cli.context import ACTOR, ConfigOption, JsonOption, opened, pairs
 from server.desk import book, forums
 from server.desk.options import OPTIONS, yes_or_no
 from server.i18n import _
 from server.moderation import audit
+from server.moving import mailman
 
 if TYPE_CHECKING:
     from server.house import Household
@@ -112,11 +114,25 @@ def set_(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Without any, prints every option and its value."),
     ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Settings that Mailman's config_list or REST interface wrote, as far as we have them.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Set options of a forum, for example settle=60 join=invite."""
     with opened(config) as home:
+        if from_ is not None:
+            told = mailman.settings(roster.text_of(from_), OPTIONS)
+            told.taken |= pairs(options or [])
+            home.store.write_now(_set, home, slug, told.taken)
+            show.answer(as_json, {"taken": told.taken, "left": told.left}, _of_mailman(told))
+            return
         if options:
             home.store.write_now(_set, home, slug, pairs(options))
         row = home.store.read_now(forums.get, slug)
@@ -126,6 +142,11 @@ def set_(
         return
     rows = [{"option": key, "value": facts[key], "means": OPTIONS[key].help} for key in OPTIONS]
     show.table(False, rows, ["option", "value", "means"], "")
+
+
+def _of_mailman(told: mailman.Settings) -> str:
+    taken = "\n".join(f"  {key}={value}" for key, value in sorted(told.taken.items()))
+    return _("Set:\n{taken}\nNot taken: {left}").format(taken=taken, left=", ".join(sorted(told.left)) or _("nothing"))
 
 
 def _set(tx: Connection, home: Household, slug: str, options: dict[str, str]) -> None:

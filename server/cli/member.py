@@ -147,18 +147,28 @@ def _note(tx: Connection, verb: str, forum_id: int, person_id: int, now: int, de
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns address,name,delivery,role.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.csv",
+            help="Columns address,name,delivery,role; or what Mailman's list_members or roster says.",
+        ),
+    ],
     forum: ForumOption,
+    delivery: Annotated[
+        str | None,
+        typer.Option("--delivery", metavar=MODES, help="What is sent to those of whom the file says nothing."),
+    ] = None,
     confirmed: Annotated[
         bool, typer.Option("--confirmed", help="They agreed already: members at once, without an invitation.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take many people in from a CSV file: all of them, or none and every bad line is named."""
+    """Take many people in from a CSV file or an export of Mailman's: all of them, or none and every bad line is named."""
     text = roster.text_of(file)
     with opened(config) as home:
-        lines = roster.read(text, home, invite=not confirmed)
+        lines = roster.read(text, home, invite=not confirmed, delivery=delivery)
         counts: dict[str, Any] = home.store.write_now(roster.take_in, forum, lines, confirmed, home.now())
     said = _("{joined} joined, {invited} invited, {unchanged} unchanged.").format(**counts)
     show.answer(as_json, counts, said)

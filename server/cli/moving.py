@@ -1,4 +1,4 @@
-"""`junto import`: old messages from files into a forum, with a bar that shows how far it is."""
+"""`junto import` and `junto export`: old messages from files into a forum, a forum into a file; a bar shows how far it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 from rich.console import Console
@@ -16,12 +16,13 @@ from sqlalchemy import Connection
 
 from server import bridge
 from server import config as config_file
-from server.cli import show
+from server.cli import private_file, show
 from server.cli.context import ACTOR, ConfigOption, ForumOption, JsonOption, opened
 from server.desk import forums
 from server.errors import CommandError
 from server.i18n import _
 from server.moderation import audit
+from server.moving import export as export_
 from server.moving import intake, journal, reading, sources
 from server.moving.rejected import Rejections
 
@@ -75,6 +76,54 @@ def import_(
     show.answer(as_json, data, _told(totals, rejections.path, passed))
     if totals.unreadable:
         raise CommandError(_("Not read to the end: {files}").format(files="; ".join(totals.unreadable)))
+
+
+def export(
+    forum: ForumOption,
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="Written anew, readable by you only.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="mbox|jsonl",
+            help="Messages that `junto import` takes in, or a post a line for programs.",
+        ),
+    ] = "mbox",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write everything of a forum into a file: posts as they came, with their numbers; our own tokens are blanked."""
+    if kind not in ("mbox", "jsonl"):
+        raise CommandError(_("“{kind}” is no format: say mbox or jsonl.").format(kind=kind))
+    with opened(config) as home:
+        speaking = {name: made for name, made in home.bridges.items() if isinstance(made, bridge.Source)}
+        leaving = export_.Export(home.store, home.blobs, speaking, home.desk.base_url, forum)
+        written = 0
+        with _new(output) as file, _bar(leaving.count()) as shown:
+            for entry in leaving.mbox() if kind == "mbox" else leaving.jsonl():
+                file.write(entry)
+                written += 1
+                shown(1, written)
+    data = {"forum": forum, "file": str(output.resolve()), "posts": written}
+    show.answer(as_json, data, _("Wrote {posts} posts of {forum} to {file}.").format(**data))
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[BinaryIO]:
+    """A new file, there under its name only when it is whole. Raises CommandError where there is one."""
+    if path.exists():
+        raise CommandError(_("There is a {path} already: give the export another name.").format(path=path))
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)  # of an export that broke off
+    try:
+        with private_file.create(part) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _told(totals: intake.Totals, rejected: Path, passed: list[Path]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from server.desk import forums
 from server.errors import CommandError, Rejected
 from server.i18n import _
 from server.moderation import audit
+from server.moving import mailman
 from server.people import identity, invitations, membership, options, sending, subscriptions
 
 if TYPE_CHECKING:
@@ -47,12 +48,34 @@ def text_of(file: Path) -> str:
         raise CommandError(_("{file} is not UTF-8: save it as “CSV UTF-8”.").format(file=file)) from None
 
 
-def read(text: str, home: Household, invite: bool) -> list[Line]:
-    """The people of a CSV text with a first line that names its columns. Raises CommandError that names every bad line."""
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+def read(text: str, home: Household, invite: bool, delivery: str | None = None) -> list[Line]:
+    """The people of a CSV text with a first line that names its columns, or of an export of Mailman's.
+
+    `delivery`: for those of whom the text says nothing. Raises CommandError that names every bad line.
+    """
     wrong: list[str] = []
     lines: list[Line] = []
     first: dict[tuple[str, str], int] = {}
+    rows = mailman.members(text)
+    for number, row in _csv(text, wrong) if rows is None else rows:
+        try:
+            line = _line(number, row, home, invite, delivery)
+            twice = first.setdefault((line.at.channel, line.at.address), line.number)
+            if twice != line.number:
+                raise CommandError(
+                    _("{address} stands in line {number} already.").format(address=line.at.address, number=twice)
+                )
+            lines.append(line)
+        except CommandError as problem:
+            wrong.append(_("Line {number}: {problem}").format(number=number, problem=problem))
+    if wrong:
+        raise CommandError("\n".join([*wrong, _("Nothing was imported.")]))
+    return lines
+
+
+def _csv(text: str, wrong: list[str]) -> Iterator[tuple[int, Mapping[str | None, Any]]]:
+    """Number and cells of each line. Raises CommandError if the first one names no columns of ours."""
+    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         named = [name.strip().lower() for name in table.fieldnames or []]
         if "address" not in named or not set(named) <= set(COLUMNS) or len(set(named)) < len(named):
@@ -61,26 +84,19 @@ def read(text: str, home: Household, invite: bool) -> list[Line]:
             )
         table.fieldnames = named
         for row in table:
-            try:
-                line = _line(table.line_num, row, home, invite)
-                twice = first.setdefault((line.at.channel, line.at.address), line.number)
-                if twice != line.number:
-                    raise CommandError(
-                        _("{address} stands in line {number} already.").format(address=line.at.address, number=twice)
+            if None in row or None in row.values():
+                wrong.append(
+                    _("Line {number}: {problem}").format(
+                        number=table.line_num, problem=_("it has not as many fields as the first line.")
                     )
-                lines.append(line)
-            except CommandError as problem:
-                wrong.append(_("Line {number}: {problem}").format(number=table.line_num, problem=problem))
+                )
+            else:
+                yield table.line_num, row
     except csv.Error as problem:
         wrong.append(_("Line {number}: {problem}").format(number=table.line_num, problem=problem))
-    if wrong:
-        raise CommandError("\n".join([*wrong, _("Nothing was imported.")]))
-    return lines
 
 
-def _line(number: int, row: Mapping[str | None, Any], home: Household, invite: bool) -> Line:
-    if None in row or None in row.values():
-        raise CommandError(_("it has not as many fields as the first line."))
+def _line(number: int, row: Mapping[Any, Any], home: Household, invite: bool, delivery: str | None) -> Line:
     cells = {key: str(row.get(key) or "").strip() for key in COLUMNS}
     at = whose(home, cells["address"])
     if at is None:
@@ -91,7 +107,7 @@ def _line(number: int, row: Mapping[str | None, Any], home: Household, invite: b
         raise CommandError(
             _("{address} cannot be invited by mail: say --confirmed if they agreed.").format(address=at.address)
         )
-    mode = options.read_mode("delivery", cells["delivery"] or "each")
+    mode = options.read_mode("delivery", cells["delivery"] or delivery or "each")
     return Line(number, at, cells["name"], mode, options.read_role("role", cells["role"] or "member"))
 
 

@@ -26,11 +26,15 @@ MOST_NUMBER = 2**40  # a number that is larger was never given
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """An old post. `at`: when it was there at the latest, where its own date cannot be used. `number`: the one it had, if any."""
+    """An old post. `at`: when it was there at the latest, where its own date cannot be used. `number`: the one it had, if any.
+
+    `gone`: it was taken back, and only keeps those together that answered it.
+    """
 
     prepared: Prepared[NewPost]
     at: int | None = None
     number: int | None = None
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def _one(batch: _Batch, old: Old) -> Brought:
     if any((row := batch.names.row(ref)) is not None and row.post_id is not None for ref in own):
         return Brought()
     try:
-        who = _author(batch, inbound)
+        who = None if old.gone else _author(batch, inbound)
     except Rejected as problem:
         return Brought(refused=problem.reason)
     return Brought(number=_publish(batch, old, who, own))
@@ -91,7 +95,7 @@ def _author(batch: _Batch, inbound: NewPost) -> identity.Known:
     return batch.people[key]
 
 
-def _publish(batch: _Batch, old: Old, who: identity.Known, own: list[Ref]) -> int:
+def _publish(batch: _Batch, old: Old, who: identity.Known | None, own: list[Ref]) -> int:
     prepared, names = old.prepared, batch.names
     at = min(prepared.inbound.written_at or old.at or batch.now, batch.now)
     stands = place.place(names, own, prepared.inbound.parents, prepared.subject)
@@ -104,25 +108,26 @@ def _publish(batch: _Batch, old: Old, who: identity.Known, own: list[Ref]) -> in
         "parent_id": stands.parent_id,
         "parent_ref_id": stands.parent_ref_id,
     }
-    same = (row["message_id"], who.person_id, prepared.content_hash)
+    same = (row["message_id"], row["person_id"], prepared.content_hash)
     row["origin"] = batch.origins.get(same, row["id"])
     names.posts.add(row, prepared.derived, prepared.files, prepared.original)
     place.claim(names, stands, row["id"], own)
     words = prepared.subject or gather.opening_words(prepared.derived.fresh_text)
-    names.count(stands.thread_id, row["id"], batch.last_seq, words, at)
+    names.count(stands.thread_id, row["id"], batch.last_seq, words, at, more=0 if old.gone else 1)
     batch.made.append(row["id"])
     return batch.last_seq
 
 
-def _row(batch: _Batch, old: Old, who: identity.Known, own: list[Ref], at: int) -> dict[str, Any]:
+def _row(batch: _Batch, old: Old, who: identity.Known | None, own: list[Ref], at: int) -> dict[str, Any]:
     inbound = old.prepared.inbound
     return {
         "id": batch.names.post_id(),
         "forum_id": batch.forum.id,
-        "state": "published",
-        "person_id": who.person_id,
-        "address_id": who.address_id or None,
-        "author_name": author.shown_name(inbound.author) or who.name,
+        "state": "retracted" if old.gone else "published",
+        "retracted_at": batch.now if old.gone else None,
+        "person_id": who.person_id if who else None,
+        "address_id": who.address_id or None if who else None,
+        "author_name": author.shown_name(inbound.author) or who.name if who else "",
         "channel": inbound.author.channel,
         "proof": int(inbound.author.proof),
         "message_id": next(ref.name for ref in own if ref.space == MESSAGE_ID),

@@ -89,11 +89,11 @@ class ManyNames(Names):
         if self._root(thread_id) is None:
             self._roots[thread_id] = not with_parent
 
-    def count(self, thread_id: int, post_id: int, seq: int, words: str, now: int) -> int:
+    def count(self, thread_id: int, post_id: int, seq: int, words: str, now: int, more: int = 1) -> int:
         counted = self._counts.setdefault(
             thread_id, {"thread": thread_id, "post": post_id, "words": words, "more": 0, "seq": 0, "now": 0}
         )
-        counted["more"] += 1
+        counted["more"] += more
         counted["seq"], counted["now"] = max(counted["seq"], seq), max(counted["now"], now)
         return 0
 

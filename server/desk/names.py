@@ -126,9 +126,9 @@ class Names:
         row = self.settled().execute(_SUBJECTS, {"post": post_id}).one()
         return row.subject, row.of_thread
 
-    def count(self, thread_id: int, post_id: int, seq: int, words: str, now: int) -> int:
-        """One post more in the thread; how many that are."""
-        facts = {"thread": thread_id, "post": post_id, "seq": seq, "now": now, "words": words, "more": 1}
+    def count(self, thread_id: int, post_id: int, seq: int, words: str, now: int, more: int = 1) -> int:
+        """One post more in the thread (or, with `more` 0, the place of one); how many that are."""
+        facts = {"thread": thread_id, "post": post_id, "seq": seq, "now": now, "words": words, "more": more}
         return int(self.tx.execute(_COUNTED, facts).scalar_one())
 
     def reroot(self, thread_id: int, post_id: int, children: Sequence[int]) -> None:

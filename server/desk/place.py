@@ -21,7 +21,7 @@ from server.desk.names import POST, Names, own_id
 from server.store.schema import posts as posts_table
 from server.store.schema import refs
 
-_NEW_SUBJECT = re.compile(r"\((?:was|war|era|ex|fwd from):", re.IGNORECASE)
+NEW_SUBJECT = re.compile(r"\((?:was|war|era|ex|fwd from):", re.IGNORECASE)
 
 
 _p, _r = posts_table.c, refs.c
@@ -91,7 +91,7 @@ def place(names: Names, own: Sequence[Ref], parents: Sequence[Ref], subject: str
 
 def _begins_anew(names: Names, subject: str, answered: int) -> bool:
     """Whether the subject says that this is a new topic ("New (was: Old)"). Those who answer it say the same and go on with it."""
-    return bool(_NEW_SUBJECT.search(subject)) and _bare(subject) not in map(_bare, names.subjects(answered))
+    return bool(NEW_SUBJECT.search(subject)) and _bare(subject) not in map(_bare, names.subjects(answered))
 
 
 def _bare(subject: str) -> str:

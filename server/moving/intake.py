@@ -119,7 +119,9 @@ class Intake:
         found = [each for chunk in chunks for each in chunk.found]
         read = [one for chunk in chunks for one in _with_large(chunk)]
         old = [
-            Old(one.ready, each.at, each.number) for each, one in zip(found, read, strict=True) if one.ready is not None
+            Old(one.ready, each.at, each.number, each.gone)
+            for each, one in zip(found, read, strict=True)
+            if one.ready is not None
         ]
         number = done.imported + done.duplicate + done.rejected
         refused = [

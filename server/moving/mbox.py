@@ -24,7 +24,7 @@ _WHEN = re.compile(
     rb"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(\d{1,2}) {1,2}(\d\d):(\d\d)(?::(\d\d))?\b.{0,40}?\b(\d{4})\b"
 )
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_NUMBER = re.compile(re.escape(OURS) + rb"(\d{1,12})@")
+_NUMBER = re.compile(re.escape(OURS) + rb"(gone-)?(\d{1,12})@")
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _UNQUOTED = re.compile(rb"^(>*From )", re.MULTILINE)
 
@@ -34,7 +34,7 @@ class Found:
     """A message as it lay there. `position`: where reading can go on after it. `at`: when it was put there, if that is told.
 
     `number`: the number that a post had where we wrote it out ourselves. `whole`: False if it is larger than a message may be, and
-    `data` only its beginning.
+    `data` only its beginning. `gone`: only the place of a post that was taken back.
     """
 
     data: bytes
@@ -42,6 +42,7 @@ class Found:
     at: int | None = None
     number: int | None = None
     whole: bool = True
+    gone: bool = False
 
 
 class _Tape:
@@ -98,7 +99,9 @@ class _Message:
             data = _QUOTED.sub(rb"\1", data)
         number = _NUMBER.match(separator)
         whole = self.size <= limits.MESSAGE_BYTES
-        return Found(data, position, when(separator), int(number[1]) if number else None, whole)
+        return Found(
+            data, position, when(separator), int(number[2]) if number else None, whole, bool(number and number[1])
+        )
 
 
 def looks_like(beginning: bytes) -> bool:

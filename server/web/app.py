@@ -56,7 +56,7 @@ def make_app(house: Household) -> web.Application:
             web.post(FORUM + "/resume", resume.act),
             web.get(POST, thread.thread),
             web.get(POST + "/raw", source.raw),
-            web.get(POST + "/thread.mbox", source.mbox),
+            web.get(POST + "/thread.mbox", source.thread_mbox),
             web.get(POST + "/reply", write.reply),
             web.post(POST + "/reply", write.reply),
             web.get("/m/{id:.{1,998}}", source.by_message_id),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from server.archive import access, places, portable, posts
 from server.archive.access import Viewer
 from server.archive.masking import Mask
 from server.errors import NotFound
+from server.moving import mbox
 from server.web.context import base_url, house, visit
 
 _CHUNK = 4  # each may be as large as a message may be
@@ -73,7 +73,7 @@ async def raw(request: web.Request) -> web.Response:
     return web.Response(body=body, headers=_headers("text/plain", "utf-8"))
 
 
-async def mbox(request: web.Request) -> web.StreamResponse:
+async def thread_mbox(request: web.Request) -> web.StreamResponse:
     """`/f/FORUM/N/thread.mbox`: the whole thread as mbox (RFC 4155), "From " quoted as in mboxrd."""
     bridges, viewer, store = house(request).bridges, visit(request).viewer, house(request).store
     writers = _writers(bridges)
@@ -93,15 +93,7 @@ async def mbox(request: web.Request) -> web.StreamResponse:
 
 
 def _entry(bridges: Mapping[str, bridge.Bridge], writers: list[str], source: Source) -> bytes:
-    return mbox_entry(_message(bridges, writers, source), source.post.written_at)
-
-
-def mbox_entry(message: bytes, at: int) -> bytes:
-    """One message of an mbox: its separator line, its lines with LF, ">" before each "From " and ">From "."""
-    stamp = dt.datetime.fromtimestamp(at / 1000, dt.UTC).strftime("%a %b %d %H:%M:%S %Y")
-    lines = message.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
-    quoted = [b">" + line if line.lstrip(b">").startswith(b"From ") else line for line in lines]
-    return b"From MAILER-DAEMON " + stamp.encode() + b"\n" + b"\n".join(quoted) + b"\n\n"
+    return mbox.entry(_message(bridges, writers, source), source.post.written_at, "MAILER-DAEMON")
 
 
 async def by_message_id(request: web.Request) -> web.Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ class PostBridge:
     def claims(self, address: str) -> str | None:
         return address.lower().replace("\\", "").replace('"', "") if "@" in address else None
 
-    def source(self, post: bridge.Post) -> bytes:
+    def source(self, post: bridge.Post, files: Mapping[str, bytes] = bridge.NO_FILES) -> bytes:
         return f"Message-ID: {post.message_id}\nSubject: {post.subject}\n\n{post.text}\n".encode()
 
     def ways(self, forum: bridge.Forum, post: bridge.Post | None) -> Sequence[bridge.Way]:

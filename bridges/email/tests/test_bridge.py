@@ -91,7 +91,7 @@ def test_a_new_thread_by_mail() -> None:
 
 
 def test_the_source_of_a_post_is_a_message() -> None:
-    raw = bridge().source(post(forum("tides", community=Community("shore", "Shore", "https://talk.test/c/shore"))))
+    raw = bridge().source(post(forum("tides", community=Community("shore", "Shore", "https://talk.test/c/shore"))), {})
     assert b"Message-ID: <a+b@lists.test>\r\n" in raw
 
 

@@ -378,10 +378,10 @@ def test_a_notice_of_the_server_comes_from_its_postmaster() -> None:
 
 
 def test_the_public_source_holds_no_token_and_threads_like_the_mail() -> None:
-    shown = source(post(files=(PICTURE,)))
+    shown = source(post(files=(PICTURE,)), {})
     golden("source.eml", shown)
     message = read(shown)
-    assert message["From"] == "Bruno Öst <hidden@tides.invalid>"
+    assert message["From"] == "Bruno Öst <key@tides.invalid>"
     assert message["Message-ID"] == post().message_id
     assert message["In-Reply-To"] == "<second@members.test>"
     assert VIA.encode() not in shown

@@ -24,6 +24,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from bridges.email.addresses import Mailbox
+from bridges.email.authentication import Verdict
 from bridges.email.parse import parse
 from bridges.email.receive import inbound
 from server import app, config
@@ -84,9 +85,9 @@ def _read(raw: bytes, accept: Accept | None = None) -> str:
     mail = parse(raw, "ana@members.example", DOMAIN, NOW)
     for to in TO[1:]:
         with suppress(Rejected):
-            inbound(mail, to, Proof.NONE, DOMAIN)
+            inbound(mail, to, Verdict(), DOMAIN)
     try:
-        told = inbound(mail, TO[0], Proof.AUTHENTICATED, DOMAIN)
+        told = inbound(mail, TO[0], Verdict(Proof.AUTHENTICATED), DOMAIN)
         assert isinstance(told, NewPost)
     except Rejected:
         body = mail.body()

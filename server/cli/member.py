@@ -10,12 +10,11 @@ from sqlalchemy import Connection
 
 from server.cli import roster, show
 from server.cli.context import ACTOR, ConfigOption, ForumOption, JsonOption, claimed, member_at, opened, pairs
-from server.delivery import health
 from server.desk import forums
 from server.errors import CommandError
 from server.i18n import _
 from server.moderation import audit
-from server.people import identity, membership, options, sending, subscriptions
+from server.people import membership, options, sending, subscriptions
 
 app = typer.Typer(help="Members of forums.", no_args_is_help=True, rich_markup_mode=None)
 Address = Annotated[str, typer.Argument(help="A mail address, or a Matrix id such as @ana:example.org.")]
@@ -97,23 +96,9 @@ def set_(
         def work(tx: Connection) -> None:
             row, known = member_at(tx, forum, at)
             mailbox = subscriptions.at(tx, row.id, known.address_id)
-            resumes = "mode" in wanted.subscription or wanted.membership.get("state") == "active"
-            if mailbox is not None and mailbox.state == "stopped" and resumes:
-                health.resume(tx, mailbox, ACTOR, home.now())
-            if wanted.subscription:
-                if mailbox is None:
-                    raise CommandError(
-                        _("Nothing of {forum} is sent to {address}.").format(forum=forum, address=address)
-                    )
-                sending.set_subscription(tx, mailbox.id, wanted.subscription, home.now())
-            if wanted.membership:
-                membership.set_member(tx, row.id, known.person_id, wanted.membership)
-            if wanted.new_via:
-                membership.renew_via(tx, home.secret, row.id, known.person_id, home.now())
-            if wanted.person:
-                sending.set_person(tx, known.person_id, wanted.person, home.now())
-            if wanted.name is not None:
-                identity.rename(tx, known.person_id, wanted.name)
+            if wanted.subscription and mailbox is None:
+                raise CommandError(_("Nothing of {forum} is sent to {address}.").format(forum=forum, address=address))
+            sending.apply(tx, home.desk, row.id, known.person_id, mailbox, wanted, ACTOR)
             _note(tx, "member set", row.id, known.person_id, home.now(), " ".join(given))
 
         home.store.write_now(work)

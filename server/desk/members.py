@@ -102,13 +102,14 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     grant = handles.redeem(tx, "confirm", token, now)
     if grant is None or grant.thing_id != forum.id:
         raise Rejected("5.7.1", _("This confirmation is not valid any more: please ask again."))
-    handles.use(tx, grant.id, now)
+    if not handles.use(tx, grant.id, now):
+        raise Rejected("5.7.1", _("This confirmation is not valid any more: please ask again."))
     facts = grant.data
     address_id, channel = int(facts["address_id"]), str(facts["channel"])
     person_id = identity.person_at(tx, address_id)
     identity.verify(tx, address_id, now)
     if facts["template"] == questions.WAS_IT_YOU:
-        return _it_was_me(tx, desk, forum, person_id, str(facts["held"]))
+        return _it_was_me(tx, desk, forum, person_id, address_id, str(facts["held"]))
     if facts["template"] == "confirm-leave":
         membership.leave(tx, forum.id, person_id)
         asking.tell(tx, desk, forum, channel, address_id, "left")
@@ -121,28 +122,44 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     return Accepted()
 
 
-def _it_was_me(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, name: str) -> Result:
+def _it_was_me(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, address_id: int, name: str) -> Result:
     """The author says that the held post is theirs: that one is published, unless something else holds it too."""
     waiting = queue.find(tx, name)
     if waiting is None:
         raise Rejected("5.7.1", _("This message does not wait any more: somebody has decided already."))
     member = membership.of(tx, person_id, forum.id)
-    if member is not None and member.state == "banned":
+    if _state(tx, forum.id, member, address_id) == "banned":
         raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
-    may_post = member is None or member.may_post
-    if still := screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id), may_post):
-        queue.hand_over(tx, waiting.post_id, still.reason)
-        return Held(name, still.reason)
-    return Accepted(decide.approve(tx, desk, name, f"person:{person_id}", desk.now()))
+    return _publish_or_hand_over(tx, desk, forum, waiting, person_id, member is None or member.may_post)
+
+
+def _state(tx: Connection, forum_id: int, member: Row[Any] | None, address_id: int) -> str | None:
+    """The state of the membership (None: a stranger's); a ban of the address counts as one of the person."""
+    if bans.applies(tx, forum_id, identity.address(tx, address_id)) is not None:
+        return "banned"
+    return member.state if member is not None else None
+
+
+def _publish_or_hand_over(
+    tx: Connection, desk: Desk, forum: Row[Any], held: Row[Any], person_id: int, may_post: bool = True
+) -> Result:
+    """Publish what waited for its author's word, unless something else holds it too: then its moderators are told."""
+    now = desk.now()
+    still = screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id), may_post)
+    if still is None:
+        return Accepted(decide.approve(tx, desk, held.name, f"person:{person_id}", now))
+    queue.hand_over(tx, held.post_id, still.reason)
+    reports.report(tx, desk, forum, now)
+    if still.kind == "first":
+        reports.tell_first(tx, desk, forum, held.post_id, now)
+    return Held(held.name, still.reason)
 
 
 def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts: Mapping[str, Any]) -> None:
     """A confirmed wish to join. What waited for just this word is published; what a moderator must decide waits on."""
     now, address_id, channel = desk.now(), int(facts["address_id"]), str(facts["channel"])
     before = membership.of(tx, person_id, forum.id)
-    state = before.state if before is not None else None
-    if bans.applies(tx, forum.id, identity.address(tx, address_id)) is not None:
-        state = "banned"
+    state = _state(tx, forum.id, before, address_id)
     asked_in = facts["template"] == "invite" and state in (None, "pending", "left")
     why_not = policy.refuses_to_join(forum, state)
     if why_not is not None and not (asked_in and forum.state == "open"):
@@ -157,13 +174,7 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
         waiting = posts.get(tx, row.post_id)
         if waiting.person_id == person_id and row.awaits == queue.AUTHOR:
             identity.ensure(tx, channel, identity.address(tx, address_id), waiting.author_name, now)
-            if still := screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id)):
-                queue.hand_over(tx, row.post_id, still.reason)
-                reports.report(tx, desk, forum, now)
-                if still.kind == "first":
-                    reports.tell_first(tx, desk, forum, row.post_id, now)
-            else:
-                decide.approve(tx, desk, row.name, f"person:{person_id}", now)
+            _publish_or_hand_over(tx, desk, forum, row, person_id)
 
 
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:

@@ -98,16 +98,7 @@ def _option(tx: Connection, desk: Desk, by: Member, verb: str, key: str, value: 
         raise CommandError(_("Nothing of {forum} is sent to this address.").format(forum=by.forum.title))
 
     def do() -> str:
-        if mailbox is not None and wanted.subscription:
-            sending.set_subscription(tx, mailbox.id, wanted.subscription, desk.now())
-        if wanted.person:
-            sending.set_person(tx, by.person_id, wanted.person, desk.now())
-        if wanted.membership:
-            membership.set_member(tx, by.forum.id, by.person_id, wanted.membership)
-        if wanted.new_via:
-            membership.renew_via(tx, desk.secret, by.forum.id, by.person_id, desk.now())
-        if wanted.name is not None:
-            identity.rename(tx, by.person_id, wanted.name)
+        sending.apply(tx, desk, by.forum.id, by.person_id, mailbox, wanted, f"person:{by.person_id}")
         forums.changed(tx, by.forum.id, "member", by.person_id, desk.now())
         return _done(verb, value)
 
@@ -202,7 +193,6 @@ def _resume(tx: Connection, desk: Desk, by: Member) -> Wish:
 
     def do() -> str:
         health.resume(tx, mailbox, f"person:{by.person_id}", desk.now())
-        forums.changed(tx, by.forum.id, "member", by.person_id, desk.now())
         return _("Mail of {forum} comes to this address again.").format(forum=by.forum.title)
 
     return Wish(("resume",), "resume", do)

@@ -1,5 +1,5 @@
-"""What a member chooses of how posts reach them: mode, hour, day, time zone. Writes nothing by itself; the rows are membership's and
-identity's.
+"""What a member chooses: of themselves, of their membership, and of how posts reach them. Writes nothing by itself; the rows are
+membership's, subscriptions' and identity's.
 
 Digests begin with the next post and end with one that holds the rest, so that a change of mode skips nothing and doubles nothing.
 """
@@ -9,11 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
-from server.delivery import digests
-from server.people import identity, subscriptions
+from server.delivery import digests, health
+from server.desk import Desk
+from server.people import identity, membership, subscriptions
+from server.people.options import Wanted
 from server.people.schedule import DIGESTS
+
+
+def apply(
+    tx: Connection, desk: Desk, forum_id: int, person_id: int, mailbox: Row[Any] | None, wanted: Wanted, actor: str
+) -> None:
+    """Set all of it, whoever asked. Who chooses how mail comes wants it: what was stopped comes again. Raises NotFound for no member."""
+    now = desk.now()
+    if mailbox is not None:
+        resumes = "mode" in wanted.subscription or wanted.membership.get("state") == "active"
+        if mailbox.state == "stopped" and resumes:
+            health.resume(tx, mailbox, actor, now)
+        if wanted.subscription:
+            set_subscription(tx, mailbox.id, wanted.subscription, now)
+    if wanted.membership:
+        membership.set_member(tx, forum_id, person_id, wanted.membership)
+    if wanted.new_via:
+        membership.renew_via(tx, desk.secret, forum_id, person_id, now)
+    if wanted.person:
+        set_person(tx, person_id, wanted.person, now)
+    if wanted.name is not None:
+        identity.rename(tx, person_id, wanted.name)
 
 
 def set_subscription(tx: Connection, subscription_id: int, values: Mapping[str, Any], now: int) -> None:

@@ -17,7 +17,7 @@ from server.errors import Deferred, Rejected
 from server.i18n import _
 from server.moderation import bans
 from server.people import handles, identity, marks, membership, options, subscriptions
-from server.store.schema import deliveries, letters, memberships, people, posts
+from server.store.schema import changes, deliveries, letters, memberships, people, posts
 from server.store.schema import subscriptions as subscribed
 from tests.desk.conftest import POST, Table
 from tests.desk.test_accept import booked, rows
@@ -167,6 +167,19 @@ def test_mail_that_was_stopped_is_resumed(table: Table, bo: identity.Known) -> N
     ask(table, "resume")
     row = mailbox(table, bo)
     assert (row.state, row.stop_reason, row.bounce_score) == ("active", "", 0)
+    noted = sa.select(sa.func.count()).select_from(changes).where(changes.c.kind == "member")
+    before = table.do(lambda tx: tx.scalar(noted))
+    table.do(subscriptions.change, mailbox(table, bo).id, stopped)
+    ask(table, "resume")
+    assert table.do(lambda tx: tx.scalar(noted)) == before + 1
+
+
+def test_who_chooses_how_mail_comes_wants_it_again(table: Table, bo: identity.Known) -> None:
+    stopped = {"state": "stopped", "stopped_at": table.now, "stop_reason": "bounces", "bounce_score": 5_000}
+    table.do(subscriptions.change, mailbox(table, bo).id, stopped)
+    ask(table, "delivery topics")
+    row = mailbox(table, bo)
+    assert (row.state, row.mode, row.bounce_score) == ("active", "topics", 0)
 
 
 def test_who_am_i_tells_only_the_address_itself(table: Table, bo: identity.Known) -> None:

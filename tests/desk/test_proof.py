@@ -12,7 +12,7 @@ from server import clock
 from server.bridge import Accepted, Act, Author, Doubt, Held, Proof, Spam
 from server.desk import forums, members, questions
 from server.errors import Rejected
-from server.moderation import queue
+from server.moderation import bans, queue
 from server.people import handles
 from server.store.schema import deliveries, letters, memberships, posts
 from tests.desk.conftest import Table
@@ -172,3 +172,36 @@ def test_who_was_shut_out_meanwhile_publishes_nothing(table: Table) -> None:
     table.do(lambda tx: tx.execute(memberships.update().values(state="banned")))
     with pytest.raises(Rejected, match="shut out"):
         yes(table, asked(table)[0])
+
+
+def test_who_was_banned_by_a_domain_meanwhile_publishes_nothing(table: Table) -> None:
+    forum = table.forum()
+    table.member("ana")
+    table.post("ana", doubt=FAILS)
+    table.do(bans.add, forum, "domain", "x.test", "", "command", table.now)
+    with pytest.raises(Rejected, match="shut out"):
+        yes(table, asked(table)[0])
+
+
+def test_of_two_answers_with_one_token_only_the_first_acts(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.forum()
+    table.member("ana")
+    table.post("ana", doubt=FAILS)
+    monkeypatch.setattr(handles, "use", lambda *_: False)  # another answer was faster, between the look and the act
+    with pytest.raises(Rejected, match="not valid any more"):
+        yes(table, asked(table)[0])
+    assert table.do(lambda tx: tx.scalar(sa.select(posts.c.state))) == "held"
+
+
+def test_an_answer_in_a_forum_that_holds_first_posts_goes_to_moderators_and_its_author_hears_what_comes(
+    table: Table,
+) -> None:
+    table.forum()
+    table.member("olga", role="owner")
+    table.member("ana")
+    table.post("ana", doubt=FAILS)
+    (question,) = asked(table)
+    table.do(forums.set_options, "pools", {"first_post": "hold"}, table.now)
+    assert isinstance(yes(table, question), Held)
+    assert len(asked(table, "held-first")) == 1
+    assert len(asked(table, "held")) == 1

@@ -70,7 +70,7 @@ class Mail:
 
 
 def address(forum: Forum, function: str = "", token: str | None = None) -> str:
-    """An address of the forum: its own, or that of one of its functions (INTERFACES, "Addresses")."""
+    """An address of the forum: its own, or that of one of its functions."""
     return forum.slug + (f"-{function}" if function else "") + (f"+{token}" if token else "") + f"@{forum.mail_domain}"
 
 
@@ -155,7 +155,7 @@ def forum_fields(forum: Forum) -> bytes:
 
 
 def author(post: Post, shown: str) -> bytes:
-    """From, with an address that reaches the author by us (INTERFACES, SLUG-via+TOKEN)."""
+    """From, with an address that reaches the author by us."""
     via = post.writer.via
     return mailbox("From", address(post.forum, "via", via) if via else address(post.forum), shown)
 

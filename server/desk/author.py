@@ -1,6 +1,6 @@
 """Who wrote it: from what a channel tells to a person we know. Reads; makes people only when asked to.
 
-A reply address or a token never gives identity (DESIGN section 7).
+A reply address or a token never gives identity.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a post is changed after it was born: edits, retractions, reactions. One transaction each.
 
-Until it is due an edit just happens; afterwards it changes archive and rooms, and mail cannot be unsent (DESIGN section 6).
+Until it is due an edit just happens; afterwards it changes archive and rooms, and mail cannot be unsent.
 """
 
 from __future__ import annotations

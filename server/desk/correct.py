@@ -1,6 +1,6 @@
 """Corrections: an edit is told where it cannot be shown, but only when its author or a moderator asks. One transaction.
 
-Mail cannot be unsent, and a mail for each typing error would be worse than the error (DESIGN section 6).
+Mail cannot be unsent, and a mail for each typing error would be worse than the error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bursts: several short messages of one author in one thread are one post while it is not yet due (DESIGN section 6).
+"""Bursts: several short messages of one author in one thread are one post while it is not yet due.
 
 Forty one-liners are not forty mails. Once the post left, or somebody else spoke in the thread, the next message is a post of its own.
 """

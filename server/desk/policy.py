@@ -104,7 +104,7 @@ def refuses_to_join(forum: Row[Any], state: str | None) -> str | None:
 
 
 def decide(facts: Facts) -> Decision:
-    """DESIGN section 7, "Who may post"."""
+    """What becomes of a post, by who wrote it and what the forum wants."""
     if facts.forum_state != "open":
         return Refuse(
             "5.7.1", _("{forum} is closed: it can be read, but nothing new is posted.").format(forum=facts.title)
@@ -118,7 +118,7 @@ def decide(facts: Facts) -> Decision:
 
 
 def _unproven(facts: Facts) -> Decision | None:
-    """What becomes of a post that may be somebody else's (DESIGN section 7); None: nothing, by this."""
+    """What becomes of a post that may be somebody else's; None: nothing, by this."""
     if facts.proof >= Proof.AUTHENTICATED or facts.proof_policy == "lax":
         return None
     if facts.doubt is Doubt.FORBIDDEN:

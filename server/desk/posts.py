@@ -195,7 +195,7 @@ def corrected(tx: Connection, revision_id: int, message_id: str, since: int) -> 
 
 
 def empty(tx: Connection, post_id: int, state: str, now: int) -> None:
-    """Take every copy of the words away: body, earlier revisions, received bytes, files (DESIGN section 7)."""
+    """Take every copy of the words away: body, earlier revisions, received bytes, files."""
     update(tx, post_id, state=state, retracted_at=now, subject="")
     set_body(tx, post_id, Derived("", "", "", ""))
     tx.execute(edits.update().where(edits.c.post_id == post_id).values(text=""))  # an edit may be under way

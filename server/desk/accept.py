@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import bridge, metrics, tokens
-from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Ref, Result
+from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Proof, Ref, Result
 from server.delivery import fuse, letters, receipts
 from server.desk import Desk, author, book, digest_replies, forums, gather, place, policy, posts, questions, screen
 from server.desk.names import Names
@@ -50,7 +50,11 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
             digest_replies.refuse(forum)
         return digest_replies.ask(tx, desk, forum, prepared, known, digest)
     believed = not isinstance(decision, policy.Hold)  # a name that nobody confirmed is not yet anybody's
-    who = known or author.ensure(tx, inbound.author, now, named=believed)
+    proved = believed and inbound.author.proof >= Proof.AUTHENTICATED
+    if known is not None and (known.name or not proved):
+        who = known
+    else:  # who joined by a bare word has no name yet: theirs is on the first post that is surely theirs
+        who = author.ensure(tx, inbound.author, now, named=believed)
     if isinstance(decision, policy.Hold):
         if decision.join:
             _joins(tx, desk, forum, inbound.author, who)

@@ -12,12 +12,13 @@ from server.bridge import Accepted, Act, Attachment, Author, Duplicate, Held, Le
 from server.delivery import fuse, outbox
 from server.desk import change, decide, letters, members
 from server.errors import Rejected
-from server.people import handles, membership
+from server.people import handles, identity, membership
 from server.store.schema import (
     bodies,
     deliveries,
     forums,
     held,
+    people,
     posts,
     revisions,
 )
@@ -271,3 +272,17 @@ def test_a_confirmation_works_once(table: Table) -> None:
     assert rows(table, sa.select(posts.c.state)) == [("published",)]
     with pytest.raises(Rejected):
         table.do(members.act, table.desk, act)
+
+
+def test_who_joined_without_a_name_gets_the_one_on_the_first_post_that_is_surely_theirs(table: Table) -> None:
+    table.forum()
+    ana = table.member("ana")
+    table.do(lambda tx: tx.execute(people.update().values(name="")))
+
+    def name() -> str:
+        return table.do(lambda tx: identity.person(tx, ana.person_id)).name
+
+    table.post("ana")  # a claim
+    assert name() == ""
+    table.post("ana", proof=Proof.AUTHENTICATED)
+    assert name() == "Ana"

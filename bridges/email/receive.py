@@ -77,6 +77,8 @@ def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
     if to.function == "leave":
         return Leave(to.slug, author=author)
     if to.function == "confirm":
+        if reply.declines(_words(mail.body())):
+            raise Rejected("5.7.0", _("your answer begins with a no, so nothing was done; to confirm, answer with yes"))
         return Act(to.slug, author, "confirm", to.token, ref=_ref(mail))
     if to.function == "mod":
         return Act(to.slug, author, "mod", to.token, ref=_ref(mail), words=reply.first_words(_words(mail.body())))

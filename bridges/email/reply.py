@@ -6,6 +6,7 @@ its width is put together again. Nothing is guessed beyond that, for a word that
 
 from __future__ import annotations
 
+NO = frozenset(("no", "nope", "never", "don't", "nein", "non", "nej", "nee", "não", "nie", "нет", "ні", "否", "不"))
 LINES = 200  # looked at
 WORDS = 400
 WRAPPED = 55  # a line this long was ended by the mail program and not by a person
@@ -22,6 +23,12 @@ def first_words(text: str) -> tuple[str, ...]:
         place += 1
         words += lines[place].split()
     return tuple(words[:WORDS])
+
+
+def declines(text: str) -> bool:
+    """Whether it begins with a word that says no."""
+    words = first_words(text)
+    return bool(words) and words[0].strip(".,;:!?*\"'").replace("’", "'").casefold() in NO
 
 
 def _goes_on(line: str) -> bool:

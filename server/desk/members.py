@@ -114,6 +114,8 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
         membership.leave(tx, forum.id, person_id)
         asking.tell(tx, desk, forum, channel, address_id, "left")
     elif facts["template"] == wishes.QUESTION:
+        if _state(tx, forum.id, membership.of(tx, person_id, forum.id), address_id) == "banned":
+            raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
         wishes.confirmed(tx, desk, forum, facts, named)
     else:
         _comes_in(tx, desk, forum, person_id, facts)

@@ -359,3 +359,14 @@ def test_a_member_without_a_mailbox_here_may_still_mute(table: Table, bo: identi
     assert "muted" in said(table)
     assert "Nothing of Pools is sent" in said(table)
     assert len(booked(table)) == 1
+
+
+@pytest.mark.parametrize(("kind", "value"), [("address", "bo@x.test"), ("domain", "x.test")])
+def test_who_was_banned_after_the_question_gets_nothing_done(
+    table: Table, bo: identity.Known, kind: str, value: str
+) -> None:
+    ask(table, "delivery weekly", proof=Proof.NONE)
+    table.do(bans.add, 1, kind, value, "", "command", table.now)
+    with pytest.raises(Rejected, match="shut out"):
+        answered(table)
+    assert mailbox(table, bo).mode == "each"

@@ -118,3 +118,14 @@ async def test_everybody_whom_to_and_cc_name_is_known() -> None:
     )
     assert isinstance(post, NewPost)
     assert post.addressed == ("tides@lists.test", "bo@x.test", "cy@x.test")
+
+
+async def test_an_answer_that_says_no_confirms_nothing_and_its_writer_is_told() -> None:
+    house = two_forums()
+    no = MESSAGE.replace("How many did you count?", "No, I never asked for that.")
+    async with listening(house) as door:
+        script = (
+            HELLO + to(f"tides-confirm+{TOKEN}@lists.test") + data("550 5.7.0 your answer begins with a no", message=no)
+        )
+        await speak(door.ports["smtp"], script)
+    assert house.accepted == []

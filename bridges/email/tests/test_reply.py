@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridges.email.reply import first_words
+from bridges.email.reply import declines, first_words
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,21 @@ def test_the_first_line_of_ones_own(text: str, words: str) -> None:
 def test_a_quoted_word_is_never_taken(text: str) -> None:
     quoted = "".join(f"> {line}\n" for line in text.split("\n"))
     assert first_words(quoted) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "no"),
+    [
+        ("No, I never asked for that.\n\n> To join, answer this mail\n", True),
+        ("NO!\n", True),
+        ("Don’t!\n", True),
+        ("Nein danke\n", True),
+        ("On Monday the forum wrote:\n> Please confirm\n\nno\n", True),
+        ("yes\n> No, nothing happens\n", False),
+        ("Northern shore, yes please\n", False),
+        ("> no\n", False),
+        ("", False),
+    ],
+)
+def test_an_answer_that_says_no(text: str, no: bool) -> None:
+    assert declines(text) is no

@@ -192,6 +192,7 @@ class Listener:
             original=row.data,
             written_at=_written_at(event),
             gather=True,
+            chat=said.thread is None,
         )
         try:
             result = await self._house.accept(post)

@@ -142,6 +142,8 @@ class Speaker:
     ) -> str:
         """Send in its thread; where the homeserver cannot have a thread there, as a plain answer, or for itself."""
         ways = [("", compose.relation(place)), ("/answer", compose.plain_answer(place)), ("/alone", None)]
+        if post.forum.plain_replies:
+            ways = ways[1:]
         for suffix, relation in ways if place.root else ways[-1:]:
             content = compose.related(part.content, relation)
             try:

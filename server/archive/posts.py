@@ -89,6 +89,7 @@ class PostView:
     html: str
     files: Sequence[bridge.File]
     reactions: Sequence[tuple[str, int]]
+    chat: str = ""
 
 
 def number_of(tx: Connection, forum: Row[Any], number: int) -> Row[Any]:
@@ -138,6 +139,7 @@ def _view(
         edited_at=row.edited_at,
         revision=row.revision,
         message_id=row.message_id,
+        chat=row.chat,
         subject=row.subject,
         html="" if gone else row.html or "",
         files=() if gone else files,

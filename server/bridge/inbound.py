@@ -15,7 +15,8 @@ class NewPost:
     it (RFC 3834): it is refused where a forum does not let it in; `answering`: of its own accord, so it is dropped instead, for the
     refusal would go to the person for whom it answers. `gather`: one of a burst of short messages, which the desk may append to the
     author's post before it while that is not yet due. `item`: the token of a reply address that names the post which this answers
-    (never its author). `addressed`: who else it was sent to by the channel itself, as normalised addresses.
+    (never its author). `chat`: it was said at the level of a room, to nobody in particular, or in plain answer to what was (`parents`);
+    the forum's `room_messages` says what it is. `addressed`: who else it was sent to by the channel itself, as normalised addresses.
     """
 
     forum: str
@@ -32,6 +33,7 @@ class NewPost:
     automatic: bool = False
     answering: bool = False
     gather: bool = False
+    chat: bool = False
     item: str | None = None
     addressed: tuple[str, ...] = ()
     spam: Spam = Spam.NO

@@ -35,6 +35,7 @@ class Forum:
     subject_prefix: str
     url: str
     footer: str = ""
+    plain_replies: bool = False  # answers in the room are no threads
     link_over: int = 0  # bytes of an attachment, above which mail has a link instead; 0: never
 
 

@@ -21,6 +21,7 @@ from server.people import subscriptions as targets
 from server.people.schedule import DIGESTS
 from server.store.schema import (
     addresses,
+    conversations,
     deliveries,
     digest_entries,
     digests,
@@ -39,20 +40,20 @@ ANSWERED_FOR = 60 * clock.DAY  # so long an answer to a digest is known by its s
 _d, _e, _m, _p, _s = digests.c, digest_entries.c, thread_marks.c, posts.c, subscriptions.c
 _DUE: sa.Select[Any] = (
     sa.select(_s.id)
-    .where(_s.digest_at <= sa.bindparam("now"), _s.state == "active", _s.mode.in_(DIGESTS))
+    .where(_s.digest_at <= sa.bindparam("now"), _s.state == "active", targets.gets_digests)
     .order_by(_s.digest_at)
     .limit(sa.bindparam("most"))
 )
 _SUBSCRIPTION: sa.Select[Any] = (
     sa.select(
         *(_s.id, _s.forum_id, _s.person_id, _s.address_id, _s.own_posts, _s.digest_seq, _s.digest_at),
-        *(_s.mode, _s.digest_hour, _s.digest_day, people.c.timezone, addresses.c.channel),
+        *(_s.mode, _s.conversations, _s.digest_hour, _s.digest_day, people.c.timezone, addresses.c.channel),
         *(forums_table.c.last_seq, forums_table.c.mail_domain, forums_table.c.settle_ms),
     )
     .join_from(subscriptions, addresses, addresses.c.id == _s.address_id)
     .join(forums_table, forums_table.c.id == _s.forum_id)
     .outerjoin(people, people.c.id == _s.person_id)
-    .where(_s.id == sa.bindparam("subscription"), _s.state == "active", _s.mode.in_(DIGESTS))
+    .where(_s.id == sa.bindparam("subscription"), _s.state == "active", targets.gets_digests)
     .with_for_update(of=subscriptions)  # whoever books at the same time waits, and finds that it was done
 )
 _twin = posts.alias("twin")
@@ -82,6 +83,12 @@ _NEW: sa.Select[Any] = (
         _p.state == "published",
         _p.imported.is_(False),  # old posts are news to nobody
         sa.or_(sa.bindparam("own", type_=sa.Boolean()), _p.person_id.is_(None), _p.person_id != sa.bindparam("person")),
+        sa.case(
+            (_p.chat == "", sa.bindparam("posts", type_=sa.Boolean())), else_=sa.bindparam("talk", type_=sa.Boolean())
+        ),
+        _p.id.not_in(
+            sa.select(conversations.c.lines_id).where(conversations.c.lines_id.is_not(None))
+        ),  # not said to its end
         ~_is_muted,
         ~_WAS_SENT,
         ~_WAS_DIGESTED,
@@ -121,6 +128,8 @@ def end(tx: Connection, subscription_id: int, now: int, wanted: bool) -> None:
 def _freeze(tx: Connection, row: Row[Any], after: int, now: int) -> int:
     """Book one digest of what is new after that number; the number up to which it goes. Nothing new, no mail."""
     facts = {"forum": row.forum_id, "after": after, "until": row.last_seq, "own": row.own_posts}
+    whole = row.mode in DIGESTS
+    facts |= {"posts": whole, "talk": row.conversations == "digest" or (whole and row.conversations == "each")}
     facts |= {"person": row.person_id, "by": row.channel, "address": row.address_id}
     found = tx.execute(_NEW, facts).all()
     new, until = found[:MOST], int(row.last_seq if len(found) <= MOST else found[MOST - 1].seq)

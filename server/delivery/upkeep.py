@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from server import clock, jobs, log, metrics
 from server.delivery import digests, health, outbox
-from server.desk import Desk, book, decide, forums, posts
+from server.desk import Desk, book, conversation, decide, forums, posts
 from server.errors import Deferred
 from server.moderation import reports
+from server.people import subscriptions
 from server.store.db import Store
 
 EVERY_MS = 5_000
@@ -74,13 +75,19 @@ async def _book_digests(store: Store, desk: Desk) -> None:
     """Each in its own unit of work, so that one that cannot be booked keeps back nobody else's."""
     failed = False
     while not failed and (many := await store.read(digests.due, desk.now(), DIGESTS_AT_ONCE)):
-        work = (store.write(digests.book, each, desk.now()) for each in many)
+        work = (store.write(_book_digest, desk, each) for each in many)
         for subscription, result in zip(many, await asyncio.gather(*work, return_exceptions=True), strict=True):
             if isinstance(result, BaseException):
                 failed = True  # it is looked at again after a pause
                 if not isinstance(result, Deferred):
                     metrics.LOOP_ERRORS.labels("upkeep").inc()
                     _log.error("digest not booked", subscription=subscription, exc_info=result)
+
+
+def _book_digest(tx: Connection, desk: Desk, subscription_id: int) -> None:
+    """What is talked of in the forum's room at the moment ends with it, so that the digest tells all of it."""
+    conversation.close_open(tx, desk, subscriptions.by_id(tx, subscription_id).forum_id)
+    digests.book(tx, subscription_id, desk.now())
 
 
 def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:
@@ -91,6 +98,7 @@ def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:
     for each in dead:
         jobs.unregister(tx, each)
     reports.sweep(tx, desk)
+    conversation.close_over(tx, desk)
     decide.forget_unconfirmed(tx, now)
 
 

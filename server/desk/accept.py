@@ -13,7 +13,21 @@ from sqlalchemy import Connection, Row
 from server import bridge, metrics, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Proof, Ref, Result
 from server.delivery import fuse, letters, receipts
-from server.desk import Desk, author, book, digest_replies, forums, gather, place, policy, posts, questions, screen
+from server.desk import (
+    Desk,
+    author,
+    book,
+    conversation,
+    digest_replies,
+    forums,
+    gather,
+    pieces,
+    place,
+    policy,
+    posts,
+    questions,
+    screen,
+)
 from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.errors import Rejected
@@ -63,8 +77,11 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
         return _hold(tx, desk, forum, prepared, who, names, decision, asked_since)
     if decision.join:
         _joins(tx, desk, forum, inbound.author, who)
-    if inbound.gather and (appended := gather.append(tx, desk, forum, prepared, who)):
-        return appended
+    said = conversation.take(tx, desk, forum, prepared, who)
+    if said is None and inbound.gather:
+        said = gather.append(tx, desk, forum, prepared, who)
+    if said is not None:
+        return said
     seq = _publish(tx, desk, forum, prepared, names, _row(forum, prepared, who, names, now))
     return Accepted(f"{forum.slug}/{seq}", f"{desk.base_url}/f/{forum.slug}/{seq}")
 
@@ -161,7 +178,7 @@ def _store(tx: Connection, prepared: Prepared[NewPost], row: dict[str, Any]) -> 
     row["origin"] = posts.same_in_other_forum(tx, row["message_id"], row["person_id"], row["content_hash"])
     post_id = posts.add(tx, **row)
     book.addressed(tx, post_id, inbound, row["arrived_at"])
-    posts.add_body(tx, post_id, prepared.derived, [gather.piece(prepared)] if inbound.gather else None)
+    posts.add_body(tx, post_id, prepared.derived, [pieces.of(prepared)] if inbound.gather else None)
     posts.add_files(tx, post_id, prepared.files, row["arrived_at"])
     if prepared.original is not None:
         posts.add_original(tx, post_id, row["channel"], prepared.original)
@@ -175,9 +192,11 @@ def _publish(
     inbound = prepared.inbound
     stands = place.place(Names(tx, forum.id), names, inbound.parents, prepared.subject)
     seq, modseq = forums.next_number(tx, forum.id)
-    post_id = _store(tx, prepared, row | _standing(stands, seq, row["arrived_at"]))
+    post_id = _store(tx, prepared, row | place.standing(stands, seq, row["arrived_at"]))
     words = prepared.subject or gather.opening_words(prepared.derived.fresh_text)
     _tell(tx, desk, forum, posts.get(tx, post_id), stands, names, words, modseq)
+    if conversation.opens(forum, inbound):
+        conversation.opened(tx, forum.id, inbound.author.channel, post_id, row["arrived_at"])
     return seq
 
 
@@ -188,21 +207,10 @@ def publish_held(
     subject = posts.get(tx, post_id).subject
     stands = place.place(Names(tx, forum.id), names, parents, subject)
     seq, modseq = forums.next_number(tx, forum.id)
-    posts.update(tx, post_id, **_standing(stands, seq, desk.now()))
+    posts.update(tx, post_id, **place.standing(stands, seq, desk.now()))
     words = subject or gather.opening_words(posts.body(tx, post_id).fresh_text)
     _tell(tx, desk, forum, posts.get(tx, post_id), stands, names, words, modseq)
     return seq
-
-
-def _standing(stands: place.Place, seq: int, now: int) -> dict[str, Any]:
-    return {
-        "state": "published",
-        "seq": seq,
-        "thread_id": stands.thread_id,
-        "parent_id": stands.parent_id,
-        "parent_ref_id": stands.parent_ref_id,
-        "published_at": now,
-    }
 
 
 def _tell(
@@ -220,6 +228,7 @@ def _tell(
     place.claim(rows, stands, post.id, names)
     in_thread = rows.count(stands.thread_id, post.id, post.seq, words, post.published_at)
     forums.noted(tx, forum.id, modseq, post.id, post.published_at)
+    conversation.answered(tx, desk, forum, post.parent_id, desk.now())
     book.post(tx, desk, forum, post, desk.now())
     receipts.book(tx, desk, forum, post)
     if reason := fuse.check(tx, post, in_thread, desk.now()):

@@ -28,6 +28,7 @@ _follows = sa.or_(
     _opens, sa.exists().where(_earlier.c.thread_id == bindparam("thread"), _earlier.c.person_id == _s.person_id)
 )
 _answers_me = sa.exists().where(_parent.c.id == bindparam("parent"), _parent.c.person_id == _s.person_id)
+_is_talk = bindparam("talk", type_=sa.Boolean())
 _followed = _s.person_id.in_(marks.people(marks.FOLLOWED))
 _wanted = sa.or_(
     _s.mode == "each",  # every post
@@ -62,6 +63,7 @@ RECEIVERS: Select[Any] = (
         _s.id <= bindparam("until"),
         _s.state == "active",
         _wanted,
+        sa.or_(~_is_talk, _s.person_id.is_(None), _s.conversations == "each"),
         sa.or_(_s.person_id.is_(None), _s.person_id.not_in(marks.people(marks.MUTED))),
         sa.or_(_s.person_id.is_(None), _m.state == "active"),
         sa.or_(_s.person_id.is_(None), _s.person_id != bindparam("author"), _s.own_posts),
@@ -140,6 +142,7 @@ def facts(desk: Desk, row: Row[Any], settle_ms: int, now: int, after: int = 0, u
         "forum": row.forum_id,
         "thread": row.thread_id,
         "parent": row.parent_id,
+        "talk": bool(row.chat),
         "opens": row.parent_id is None and row.parent_ref_id is None,
         "author": row.person_id if row.person_id is not None else -1,
         "channel": row.channel,

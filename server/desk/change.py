@@ -5,7 +5,6 @@ Until it is due an edit just happens; afterwards it changes archive and rooms, a
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -13,7 +12,7 @@ from sqlalchemy import Connection, Row
 from server import bridge
 from server.bridge import Accepted, Correct, Duplicate, Edit, Proof, Reaction, Result, Retract
 from server.delivery import outbox
-from server.desk import Desk, author, book, forums, gather, place, posts
+from server.desk import Desk, author, book, forums, pieces, place, posts
 from server.desk.names import withdrawn
 from server.desk.prepare import Prepared
 from server.errors import Rejected
@@ -27,12 +26,12 @@ def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result:
     forum, target, who = target_of(tx, inbound)
     if place.find(tx, forum.id, [inbound.ref]) is not None:
         return Duplicate(f"{forum.slug}/{target.seq}")
-    refuse_others(tx, forum, target, inbound.author, who)
     before = posts.body(tx, target.post_id)
-    pieces = json.loads(before.pieces or "null")
-    if pieces is not None and target.part < len(pieces):
-        pieces[target.part] = gather.piece(prepared)
-        posts.set_body(tx, target.post_id, gather.joined(pieces), pieces)
+    parts = pieces.read(before.pieces)
+    refuse_others(tx, forum, pieces.said_by(parts, target.part) or target.person_id, inbound.author, who)
+    if parts is not None and target.part < len(parts):
+        parts = pieces.replaced(parts, target.part, pieces.of(prepared))
+        posts.set_body(tx, target.post_id, pieces.joined(parts), parts)
     else:
         posts.set_body(tx, target.post_id, prepared.derived)
     if prepared.original is not None:
@@ -49,13 +48,13 @@ def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
     forum, target, who = target_of(tx, inbound)
     if target.state == "retracted":
         return Duplicate(f"{forum.slug}/{target.seq}")
-    refuse_others(tx, forum, target, inbound.author, who)
-    pieces = json.loads(posts.body(tx, target.post_id).pieces or "null")
-    if pieces is not None and target.part < len(pieces):
-        pieces[target.part] = dict.fromkeys(pieces[target.part], "")
+    parts = pieces.read(posts.body(tx, target.post_id).pieces)
+    refuse_others(tx, forum, pieces.said_by(parts, target.part) or target.person_id, inbound.author, who)
+    if parts is not None and target.part < len(parts):
+        parts = pieces.replaced(parts, target.part, None)
         posts.drop_files(tx, target.post_id, target.part)
-        if posts.has_files(tx, target.post_id) or any(each["text"].strip() or each["html"].strip() for each in pieces):
-            posts.set_body(tx, target.post_id, gather.joined(pieces), pieces)
+        if posts.has_files(tx, target.post_id) or not pieces.is_empty(parts):
+            posts.set_body(tx, target.post_id, pieces.joined(parts), parts)
             forums.changed(tx, forum.id, "edit", target.post_id, now)
             return Accepted(f"{forum.slug}/{target.seq}")
     take_back(tx, desk, forum, target.post_id, inbound.author.channel, now)
@@ -104,10 +103,10 @@ def target_of(
 
 
 def refuse_others(
-    tx: Connection, forum: Row[Any], target: Row[Any], by: bridge.Author, who: identity.Known | None
+    tx: Connection, forum: Row[Any], author_id: int | None, by: bridge.Author, who: identity.Known | None
 ) -> None:
     """Raise Rejected unless its author or a moderator asks, with proof."""
-    if who is None or by.proof < Proof.SESSION or not may_change(tx, forum, target.person_id, who.person_id):
+    if who is None or by.proof < Proof.SESSION or not may_change(tx, forum, author_id, who.person_id):
         raise Rejected("5.7.1", _("Only its author and moderators can change a post."))
 
 

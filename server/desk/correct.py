@@ -24,7 +24,7 @@ def correct(tx: Connection, desk: Desk, inbound: Correct) -> Result:
     """
     now = desk.now()
     forum, target, who = change.target_of(tx, inbound)
-    change.refuse_others(tx, forum, target, inbound.author, who)
+    change.refuse_others(tx, forum, target.person_id, inbound.author, who)
     post = posts.get(tx, target.post_id)
     if post.state != "published":
         raise Rejected("5.5.0", _("This post was taken back."))

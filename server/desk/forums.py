@@ -171,6 +171,7 @@ def view(row: Row[Any], base_url: str) -> bridge.Forum:
         state=row.state,
         subject_prefix=row.subject_prefix,
         footer=row.footer,
+        plain_replies=row.plain_replies,
         link_over=row.link_over,
         url=f"{base_url}/f/{row.slug}",
     )

@@ -5,44 +5,20 @@ Forty one-liners are not forty mails. Once the post left, or somebody else spoke
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server.bridge import Accepted, Edit, NewPost, Ref
-from server.content.derive import Derived
+from server.bridge import Accepted, NewPost, Ref
 from server.content.excerpts import first_words
 from server.delivery import outbox
-from server.desk import Desk, forums, place, posts
+from server.desk import Desk, forums, pieces, place, posts
 from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.people import identity
 
 SUBJECT_CHARS = 70
 PARTS = 100
-
-
-def piece(prepared: Prepared[NewPost] | Prepared[Edit]) -> dict[str, str]:
-    """What of a burst's message is kept apart, so that it can be edited and taken back alone."""
-    derived = prepared.derived
-    return {
-        "text": derived.text,
-        "html": derived.html,
-        "fresh_text": derived.fresh_text,
-        "fresh_html": derived.fresh_html,
-    }
-
-
-def joined(pieces: list[dict[str, str]]) -> Derived:
-    """The body that the pieces make together."""
-    full = [each for each in pieces if each["text"].strip() or each["html"].strip()]
-    return Derived(
-        text="\n\n".join(each["text"].rstrip() for each in full),
-        html="\n".join(each["html"] for each in full),
-        fresh_text="\n\n".join(each["fresh_text"].rstrip() for each in full),
-        fresh_html="\n".join(each["fresh_html"] for each in full),
-    )
 
 
 def append(
@@ -59,18 +35,30 @@ def append(
     due = last.published_at + forum.settle_ms
     if last.state != "published" or now >= due or not outbox.untouched(tx, "post", last.id, now):
         return None
-    pieces = json.loads(posts.body(tx, last.id).pieces or "null")
-    if pieces is None or len(pieces) >= PARTS:
+    before = pieces.read(posts.body(tx, last.id).pieces)
+    if before is None or len(before) >= PARTS:
         return None
-    own = [Ref(ref.space, ref.name, len(pieces)) for ref in inbound.refs]
-    pieces.append(piece(prepared))
-    posts.set_body(tx, last.id, joined(pieces), pieces)
-    posts.add_files(tx, last.id, prepared.files, now, len(pieces) - 1)
+    return add(tx, forum, last, prepared, [*before, pieces.of(prepared)], now)
+
+
+def add(
+    tx: Connection,
+    forum: Row[Any],
+    post: Row[Any],
+    prepared: Prepared[NewPost],
+    with_it: list[pieces.Piece],
+    now: int,
+) -> Accepted:
+    """The post holds one message more, the last of these pieces; it has that message's names and files too."""
+    inbound, part = prepared.inbound, len(with_it) - 1
+    posts.set_body(tx, post.id, pieces.joined(with_it), with_it)
+    posts.add_files(tx, post.id, prepared.files, now, part)
     if prepared.original is not None:
-        posts.append_original(tx, last.id, inbound.author.channel, prepared.original)
-    place.also_named(Names(tx, forum.id), last.thread_id, last.id, own)
-    forums.changed(tx, forum.id, "edit", last.id, now)
-    return Accepted(f"{forum.slug}/{last.seq}")
+        posts.append_original(tx, post.id, inbound.author.channel, prepared.original)
+    own = [Ref(ref.space, ref.name, part) for ref in inbound.refs]
+    place.also_named(Names(tx, forum.id), post.thread_id, post.id, own)
+    forums.changed(tx, forum.id, "edit", post.id, now)
+    return Accepted(f"{forum.slug}/{post.seq}")
 
 
 def opening_words(fresh_text: str) -> str:

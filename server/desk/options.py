@@ -120,6 +120,15 @@ OPTIONS: dict[str, Option] = {
         "seconds in which a post from room or web may still be mended before it is mailed",
         whole(0, LONGEST_SETTLE_S, 1000),
     ),
+    "room_messages": Option(
+        "room_messages",
+        "what is said in the room outside of threads: conversation (its opener is mailed, the rest once at its end), topics "
+        "(each is a topic) or threads-only (it stays in the room and the archive)",
+        one_of("conversation", "topics", "threads-only"),
+    ),
+    "replies": Option(
+        "plain_replies", "answers in the room are plain replies, for members whose programs show no threads", yes_or_no
+    ),
     "reply_to": Option("reply_to", "where a plain reply by mail goes: list or author", one_of("list", "author")),
     "hide_addresses": Option("hide_addresses", "no member's own address is on any copy of what they write", yes_or_no),
     "subject_prefix": Option(

@@ -99,6 +99,18 @@ def _bare(subject: str) -> str:
     return subjects.bare(subject).casefold()
 
 
+def standing(stands: Place, seq: int, now: int) -> dict[str, Any]:
+    """The columns of a post that say where it stands, published as number `seq`."""
+    return {
+        "state": "published",
+        "seq": seq,
+        "thread_id": stands.thread_id,
+        "parent_id": stands.parent_id,
+        "parent_ref_id": stands.parent_ref_id,
+        "published_at": now,
+    }
+
+
 def thread_of(names: Names, parents: Sequence[Ref]) -> int | None:
     """The thread of the nearest of these names that is here."""
     for ref in capped(parents):

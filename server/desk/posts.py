@@ -43,17 +43,17 @@ def add(tx: Connection, **values: Any) -> int:
     return post_id
 
 
-def add_body(tx: Connection, post_id: int, derived: Derived, pieces: list[dict[str, str]] | None = None) -> None:
+def add_body(tx: Connection, post_id: int, derived: Derived, pieces: list[dict[str, Any]] | None = None) -> None:
     """The derived texts of a new post."""
     tx.execute(_ADD_BODY, {"post_id": post_id} | _body(derived, pieces))
 
 
-def set_body(tx: Connection, post_id: int, derived: Derived, pieces: list[dict[str, str]] | None = None) -> None:
+def set_body(tx: Connection, post_id: int, derived: Derived, pieces: list[dict[str, Any]] | None = None) -> None:
     """The derived texts of a post, in place of what was there."""
     tx.execute(bodies.update().where(bodies.c.post_id == post_id).values(**_body(derived, pieces)))
 
 
-def _body(derived: Derived, pieces: list[dict[str, str]] | None) -> dict[str, str | None]:
+def _body(derived: Derived, pieces: list[dict[str, Any]] | None) -> dict[str, str | None]:
     return {
         "text": derived.text,
         "html": derived.html,

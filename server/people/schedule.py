@@ -11,6 +11,11 @@ DIGESTS = ("daily", "weekly")
 LONGEST_DAYS = 9  # between two of a week's digests, with a day to spare on both sides
 
 
+def gets_digests(mode: str, conversations: str) -> bool:
+    """Whether a subscription with this mode gets digests: of everything, or of the talk in rooms alone."""
+    return mode in DIGESTS or (mode != "none" and conversations == "digest")
+
+
 def next_digest(mode: str, hour: int, day: int, timezone: str, after: int) -> int:
     """The first moment after `after` at which it is `hour` there, on weekday `day` (0 is Monday) where the mode is weekly.
 

@@ -15,7 +15,7 @@ from server.delivery import digests, health
 from server.desk import Desk
 from server.people import identity, membership, subscriptions
 from server.people.options import Wanted
-from server.people.schedule import DIGESTS
+from server.people.schedule import DIGESTS, gets_digests
 
 
 def apply(
@@ -42,13 +42,15 @@ def apply(
 def set_subscription(tx: Connection, subscription_id: int, values: Mapping[str, Any], now: int) -> None:
     """Set columns of a subscription as its member wants them."""
     before = subscriptions.by_id(tx, subscription_id)
-    mode = values.get("mode", before.mode)
-    if before.mode in DIGESTS and mode not in DIGESTS:
+    mode, talk = values.get("mode", before.mode), values.get("conversations", before.conversations)
+    had, has = gets_digests(before.mode, before.conversations), gets_digests(mode, talk)
+    others = (mode in DIGESTS) != (before.mode in DIGESTS)  # of everything, or of talk alone
+    if had and (others or not has):
         digests.end(tx, subscription_id, now, wanted=mode != "none")
     subscriptions.change(tx, subscription_id, values)
-    if mode in DIGESTS and before.mode not in DIGESTS:
+    if has and (others or not had):
         subscriptions.digests_begin(tx, subscription_id, now)
-    elif mode in DIGESTS and not {"mode", "digest_hour", "digest_day"}.isdisjoint(values):
+    elif has and not {"mode", "digest_hour", "digest_day"}.isdisjoint(values):
         _reschedule(tx, subscription_id, now)
 
 

@@ -19,6 +19,11 @@ from server.store.upsert import insert_new
 DIAGNOSTIC_CHARS = 2_000
 _WELL = {"bounce_score": 0, "bounced_at": None, "probed_at": None, "stopped_at": None, "stop_reason": ""}
 
+gets_digests = (subscriptions.c.mode != "none") & (
+    subscriptions.c.mode.in_(schedule.DIGESTS) | (subscriptions.c.conversations == "digest")
+)
+"""Whether a subscription gets digests: of everything, or of the talk in rooms alone."""
+
 _WITH_ADDRESS = select(subscriptions, addresses.c.channel, addresses.c.address).join_from(subscriptions, addresses)
 _HOURS_OF: Select[Any] = (
     select(
@@ -189,5 +194,5 @@ def digested(tx: Connection, subscription_id: int, seq: int, next_at: int | None
 
 def digests_of(tx: Connection, person_id: int) -> list[Row[Any]]:
     """A person's subscriptions that get digests, as `next_digest` takes them."""
-    theirs = (subscriptions.c.person_id == person_id, subscriptions.c.mode.in_(schedule.DIGESTS))
+    theirs = (subscriptions.c.person_id == person_id, gets_digests)
     return list(tx.execute(_HOURS_OF.where(*theirs)))

@@ -82,6 +82,7 @@ forums = Table(
     _flag("federate", True),
     _number("settle_ms", 120_000),
     _words("room_messages", "conversation"),  # conversation | topics | threads-only
+    _flag("plain_replies", False),  # answers in a room without threads, for programs that show none
     _words("reply_to", "list"),  # list | author
     _flag("hide_addresses", False),
     _words("subject_prefix", ""),
@@ -278,6 +279,7 @@ posts = Table(
     Column("edited_at", BigInteger),
     Column("retracted_at", BigInteger),
     _flag("imported", False),  # written elsewhere, before: nobody is told of it
+    _words("chat", ""),  # lines: what several people said at the level of a room
     UniqueConstraint("forum_id", "seq"),
     Index("ix_posts_thread_id_seq", "thread_id", "seq"),
     Index("ix_posts_parent_ref_id", "parent_ref_id"),
@@ -293,6 +295,17 @@ bodies = Table(  # derived, and can be derived again
     _words("fresh_text", "", Text()),  # quotes and signature folded away
     _words("fresh_html", "", Text()),
     Column("pieces", Text),  # JSON [{text, html}] of a burst gathered into one post, by part
+)
+conversations = Table(  # what is talked of in a room at the moment
+    "conversations",
+    metadata,
+    Column("forum_id", Id, ForeignKey("forums.id"), primary_key=True),
+    Column("channel", String, primary_key=True),
+    _to("posts", "opener_id", null=True),
+    _to("posts", "lines_id", null=True, index=True),  # the post that takes lines; null: none does
+    _number("lines"),
+    _number("began_at"),  # of these lines
+    _number("last_at"),
 )
 revisions = Table(
     "revisions",

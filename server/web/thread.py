@@ -49,7 +49,8 @@ def _answer(request: web.Request, found: threads.ThreadPage, answering: Mapping[
         form_token=tokens.random_token(),
         canonical=f"{base_url(request)}{path}/{found.pages[found.page]}",
         feed=(f"{path}/feed.atom", row.title),
-        noindex=row.visibility != "public",
+        # Small talk is for who looks, not for who searches: a thread that begins with it stays out of search engines.
+        noindex=row.visibility != "public" or any(post.chat for post in found.posts if post.number == found.root),
     )
 
 

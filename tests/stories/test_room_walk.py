@@ -167,6 +167,7 @@ async def test_an_event_that_is_not_one_goes_to_quarantine_and_the_room_goes_on(
 ) -> None:
     ana = f"ana@{postfix.member_domain()}"
     await shore.forum("pools")
+    await shore.option("pools", room_messages="topics")
     await shore.member("pools", ana, "Ana")
     bruno = await asyncio.to_thread(synapse.register, "bruno")
     room = await in_room(shore, synapse, bruno, "pools")
@@ -218,3 +219,29 @@ async def test_settle_time_lets_a_post_be_changed_before_it_is_mailed(
     assert len(postfix.mailbox(ana).messages()) == 1
     kinds = sa.select(deliveries.c.item_kind).where(deliveries.c.channel == "email")
     assert [row.item_kind for row in await shore.rows(kinds)] == ["post"]
+
+
+async def test_talk_in_the_room_is_mailed_once_and_an_answer_to_a_line_comes_after_it(
+    shore: Town, postfix: Postfix, synapse: Synapse
+) -> None:
+    ana = f"ana@{postfix.member_domain()}"
+    await shore.forum("pools")
+    await shore.member("pools", ana, "Ana")
+    bruno, carla = [await asyncio.to_thread(synapse.register, name) for name in ("bruno", "carla")]
+    room = await in_room(shore, synapse, bruno, "pools")
+    await asyncio.to_thread(synapse.join, carla, f"#_junto_pools:{synapse.server_name}")
+    await asyncio.to_thread(synapse.send, bruno, room, {"msgtype": "m.text", "body": "When is low tide?"})
+    await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1)  # a question is heard by mail at once
+    line = await asyncio.to_thread(synapse.send, carla, room, {"msgtype": "m.text", "body": "At ten, I think"})
+    reply = {"m.in_reply_to": {"event_id": line}}
+    await asyncio.to_thread(
+        synapse.send, bruno, room, {"msgtype": "m.text", "body": "Thank you!", "m.relates_to": reply}
+    )
+    await asyncio.to_thread(synapse.send, carla, room, in_thread(line, "At half past ten: I looked it up"))
+    got = [read(raw) for raw in await asyncio.to_thread(postfix.mailbox(ana).wait_for, 3)]
+    texts = [mail.get_body(("plain",)).get_content() for mail in got]
+    assert [words for words in texts if "At ten, I think" in words and "Thank you!" in words] == [texts[1]]
+    assert "I looked it up" in texts[2]
+    assert [mail["Subject"] for mail in got] == ["When is low tide?", "Re: When is low tide?", "Re: When is low tide?"]
+    assert got[2]["In-Reply-To"] == got[1]["Message-ID"]
+    assert got[1]["From"].startswith("Talk in the room <pools@")

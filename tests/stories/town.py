@@ -49,6 +49,10 @@ class Town:
         await self.home.store.write(work)
         return f"{slug}@{domain}"
 
+    async def option(self, slug: str, **options: str) -> None:
+        """As `junto forum set`."""
+        await self.home.store.write(forums.set_options, slug, options)
+
     async def member(self, slug: str, address: str, name: str, channel: str = "email", **how: Any) -> int:
         """A member of the forum; the person's id."""
 

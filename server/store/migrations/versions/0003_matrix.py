@@ -1,0 +1,30 @@
+"""Talk in rooms, and rooms that know no threads."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+_Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "conversations",
+        sa.Column("forum_id", _Id, nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("opener_id", _Id, nullable=True),
+        sa.Column("lines_id", _Id, nullable=True),
+        sa.Column("lines", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("began_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("last_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["forum_id"], ["forums.id"], name=op.f("fk_conversations_forum_id")),
+        sa.ForeignKeyConstraint(["opener_id"], ["posts.id"], name=op.f("fk_conversations_opener_id")),
+        sa.ForeignKeyConstraint(["lines_id"], ["posts.id"], name=op.f("fk_conversations_lines_id")),
+        sa.PrimaryKeyConstraint("forum_id", "channel", name=op.f("pk_conversations")),
+    )
+    op.create_index(op.f("ix_conversations_lines_id"), "conversations", ["lines_id"], unique=False)
+    op.add_column("posts", sa.Column("chat", sa.String(), server_default="", nullable=False))
+    op.add_column("forums", sa.Column("plain_replies", sa.Boolean(), server_default=sa.text("false"), nullable=False))

@@ -89,6 +89,11 @@ def uuid7() -> str:
     return str(uuid.UUID(int=value))
 
 
+def message_id(domain: str) -> str:
+    """A new Message-ID of ours (RFC 5322 section 3.6.4)."""
+    return f"<{uuid7()}@{domain}>"
+
+
 def author_key() -> str:
     """An opaque key for a person that may be shown anywhere: no address can be derived from it."""
     return base64.b32encode(os.urandom(10)).decode().lower()

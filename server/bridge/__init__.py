@@ -65,7 +65,7 @@ from server.bridge.outbound import (
     StateItem,
     Writer,
 )
-from server.bridge.shared import MESSAGE_ID, WEB, Attachment, Author, Doubt, Proof, Ref, Refusal, Spam
+from server.bridge.shared import MESSAGE_ID, WEB, Attachment, Author, Doubt, Proof, Ref, Refusal, Spam, message_id
 
 __all__ = [
     "MESSAGE_ID",
@@ -133,4 +133,5 @@ __all__ = [
     "Way",
     "Ways",
     "Writer",
+    "message_id",
 ]

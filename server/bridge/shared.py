@@ -21,6 +21,11 @@ class Ref:
     part: int = 0
 
 
+def message_id(*names: Ref | None) -> str | None:
+    """The first Message-ID among the names of something."""
+    return next((ref.name for ref in names if ref is not None and ref.space == MESSAGE_ID), None)
+
+
 class Proof(IntEnum):
     """How sure we are that the author is who they say; a claimed sender is a claim and nothing more."""
 

@@ -133,7 +133,7 @@ def _take(tx: Connection, forum: Any, line: Line, confirmed: bool, now: int) -> 
     if member is not None and member.state == "banned":
         raise Rejected("5.7.1", _("{address} is banned from the forum.").format(address=line.at.address))
     if not confirmed:
-        asked = invitations.invite(tx, forum, known, line.at.channel, now, line.mode, line.role)
+        asked = invitations.invite(tx, forum, known, now, line.mode, line.role)
         return "invited" if asked else "unchanged"
     if member is not None and member.state == "active":
         return "unchanged"

@@ -140,7 +140,7 @@ def _freeze(tx: Connection, row: Row[Any], after: int, now: int) -> int:
         digests,
         subscription_id=row.id,
         forum_id=row.forum_id,
-        message_id=f"<{tokens.uuid7()}@{row.mail_domain}>",
+        message_id=tokens.message_id(row.mail_domain),
         after_seq=after,
         until_seq=until,
         created_at=now,

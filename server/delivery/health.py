@@ -51,7 +51,8 @@ def bounced(
     if of_probe and row.probed_at is not None:
         if _is_us(tx, now):
             subscriptions.change(tx, row.id, {"probed_at": None})  # the next day that counts asks again
-            _tell_operator(tx, desk, row.forum_id, words or status)
+            _log.error("too many mailboxes fail: none is stopped any more today", reason=words or status)
+            letters.tell_operator(tx, desk, "many-bounces", row.forum_id, (words or status)[:REASON_CHARS])
         else:
             _stop(tx, desk, row, "bounces", words or status)
         return
@@ -93,37 +94,10 @@ def _is_us(tx: Connection, now: int) -> bool:
     return stopped >= MANY and stopped * ONE_IN >= subscriptions.active(tx)
 
 
-def _tell_operator(tx: Connection, desk: Desk, forum_id: int, reason: str) -> None:
-    """At most once a day."""
-    _log.error("too many mailboxes fail: none is stopped any more today", reason=reason)
-    if desk.operator is None:
-        return
-    channel, address = desk.operator
-    at = identity.ensure(tx, channel, address, "", desk.now()).address_id
-    if not letters.recent(tx, "many-bounces", at, forum_id, desk.now() - letters.ONCE_IN):
-        letters.notice(
-            tx,
-            address_id=at,
-            channel=channel,
-            template="many-bounces",
-            data={"reason": reason[:REASON_CHARS]},
-            forum_id=forum_id,
-            now=desk.now(),
-        )
-
-
 def _probe(tx: Connection, row: Row[Any], reason: str, now: int) -> None:
     subscriptions.change(tx, row.id, {"probed_at": now})
-    letters.notice(
-        tx,
-        address_id=row.address_id,
-        channel=row.channel,
-        template="probe",
-        data={"mailbox": row.address, "reason": reason[:REASON_CHARS]},
-        forum_id=row.forum_id,
-        now=now,
-        subscription_id=row.id,
-    )
+    facts = {"mailbox": row.address, "reason": reason[:REASON_CHARS]}
+    letters.notice(tx, row.address_id, "probe", row.forum_id, facts, now, subscription_id=row.id)
 
 
 def _stop(tx: Connection, desk: Desk, row: Row[Any], why: str, reason: str) -> None:
@@ -133,15 +107,7 @@ def _stop(tx: Connection, desk: Desk, row: Row[Any], why: str, reason: str) -> N
     detail = f"{why}: {reason}"[:2_000]
     audit.record(tx, "server", "stop", f"subscription:{row.id}", now, forum_id=row.forum_id, detail=detail)
     forums.changed(tx, row.forum_id, "member", row.person_id, now)
+    facts = {"mailbox": row.address, "reason": reason[:REASON_CHARS]}
     for other in identity.addresses_of(tx, [row.person_id]):
-        if other.verified_at is None or other.id == row.address_id or other.channel not in desk.traits:
-            continue
-        letters.notice(
-            tx,
-            address_id=other.id,
-            channel=other.channel,
-            template=f"stopped-{why}",
-            data={"mailbox": row.address, "reason": reason[:REASON_CHARS]},
-            forum_id=row.forum_id,
-            now=now,
-        )
+        if other.verified_at is not None and other.id != row.address_id and other.channel in desk.traits:
+            letters.notice(tx, other.id, f"stopped-{why}", row.forum_id, facts, now)

@@ -59,7 +59,7 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
         groups.setdefault((row.item_kind, row.item_id), []).append(row)
     via = _via(tx, desk, [item for kind, item in groups if kind == "post"])
     ready = [
-        Ready(kind, item, channel, tuple(group), *_tokens(tx, desk, channel, kind, item, via, now))
+        Ready(kind, item, channel, tuple(group), *_tokens(tx, desk, kind, item, via, now))
         for (kind, item), group in groups.items()
     ]
     return ready, dropped
@@ -103,25 +103,26 @@ def _muted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
 
 
 def _tokens(
-    tx: Connection, desk: Desk, channel: str, kind: str, item_id: int, via: Mapping[int, str], now: int
+    tx: Connection, desk: Desk, kind: str, item_id: int, via: Mapping[int, str], now: int
 ) -> tuple[str | None, str | None]:
     """(secret, via) of an item, see Ready."""
     if kind == "post":
         return None, via.get(item_id)
     if kind == "notice":
-        return _notice_secret(tx, letters.get(tx, item_id), channel, now), None
+        return _notice_secret(tx, letters.get(tx, item_id), now), None
     if kind == "letter":
         mine = json.loads(letters.get(tx, item_id).data).get("membership_id")
         return None, handles.printed(tx, desk.secret, "via", mine) if mine else None
     return None, None
 
 
-def _notice_secret(tx: Connection, row: Row[Any], channel: str, now: int) -> str | None:
+def _notice_secret(tx: Connection, row: Row[Any], now: int) -> str | None:
     template = notices.TEMPLATES[row.template]
     if template.grants is None:
         return None
-    data = json.loads(row.data) | {"template": row.template, "channel": channel}
-    return handles.grant(tx, template.grants, int(data["thing"]), data, now, template.valid_ms)
+    data = json.loads(row.data) | {"template": row.template}
+    thing = row.forum_id if row.forum_id is not None else identity.person_at(tx, data["address_id"])
+    return handles.grant(tx, template.grants, thing, data, now, template.valid_ms)
 
 
 def _via(tx: Connection, desk: Desk, post_ids: Sequence[int]) -> dict[int, str]:

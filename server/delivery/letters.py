@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 
 from server import clock, tokens
 from server.delivery import outbox
+from server.desk import Desk
 from server.people import identity
 from server.store.schema import deliveries, letters
 from server.store.upsert import insert_id
@@ -21,22 +22,22 @@ ONCE_IN = clock.DAY
 
 def notice(
     tx: Connection,
-    *,
     address_id: int,
-    channel: str,
     template: str,
-    data: dict[str, Any],
     forum_id: int | None,
+    facts: Mapping[str, Any],
     now: int,
+    *,
     subscription_id: int | None = None,
     person_id: int | None = None,
     not_before: int | None = None,
-) -> int:
-    """Book words of the server itself for one address, in its reader's language. No secret in `data`.
+) -> None:
+    """Book words of the server itself for one address, in its reader's language. No secret in `facts`.
 
     `template` is one of `delivery.notices.TEMPLATES`. With a `subscription_id` it is a probe: what comes back of it is told from what
     comes back of posts. `person_id`: whom it is about, where it is said once to each. `not_before`: it does not go at once.
     """
+    channel, language = identity.reader(tx, address_id)
     letter_id = insert_id(
         tx,
         letters,
@@ -44,25 +45,39 @@ def notice(
         forum_id=forum_id,
         person_id=person_id,
         template=template,
-        data=json.dumps({"uuid": tokens.uuid7(), "language": identity.language_at(tx, address_id), **data}),
+        data=json.dumps({"uuid": tokens.uuid7(), "language": language, "address_id": address_id, **facts}),
         created_at=now,
     )
     outbox.book_one(tx, "notice", letter_id, channel, address_id, now, forum_id, subscription_id, not_before)
-    return letter_id
+
+
+def operator(tx: Connection, desk: Desk) -> int | None:
+    """The id of the operator's address; None where the configuration names nobody."""
+    if desk.operator is None:
+        return None
+    channel, address = desk.operator
+    return identity.ensure(tx, channel, address, "", desk.now()).address_id
+
+
+def tell_operator(tx: Connection, desk: Desk, template: str, forum_id: int, reason: str) -> None:
+    """Book a notice for the operator's own address, at most once a day and forum."""
+    at = operator(tx, desk)
+    if at is not None and not recent(tx, template, at, forum_id, desk.now() - ONCE_IN):
+        notice(tx, at, template, forum_id, {"reason": reason}, desk.now())
 
 
 def letter(
     tx: Connection,
     *,
     to: str,
-    receivers: list[tuple[str, int]],
+    receivers: Sequence[int],
     data: dict[str, Any],
     original: bytes | None,
     forum_id: int | None,
     person_id: int | None,
     now: int,
 ) -> int:
-    """Book a person's private words for (channel, address id) each. Without a receiver it is kept all the same."""
+    """Book a person's private words for each address. Without a receiver it is kept all the same."""
     letter_id = insert_id(
         tx,
         letters,
@@ -74,9 +89,15 @@ def letter(
         original=original,
         created_at=now,
     )
-    for channel, address_id in receivers:
-        outbox.book_one(tx, "letter", letter_id, channel, address_id, now, forum_id)
+    for address_id in receivers:
+        bring(tx, letter_id, address_id, forum_id, now)
     return letter_id
+
+
+def bring(tx: Connection, letter_id: int, address_id: int, forum_id: int | None, now: int) -> None:
+    """Book a letter that is stored already for one address."""
+    channel, _language = identity.reader(tx, address_id)
+    outbox.book_one(tx, "letter", letter_id, channel, address_id, now, forum_id)
 
 
 def kept(tx: Connection) -> list[int]:
@@ -111,12 +132,6 @@ def was_told(tx: Connection, template: str, person_id: int) -> bool:
     """Whether such a notice about the person was ever booked."""
     mine = (letters.c.person_id == person_id, letters.c.template == template, letters.c.kind == "notice")
     return tx.scalar(sa.select(letters.c.id).where(*mine).limit(1)) is not None
-
-
-def asked(tx: Connection, template: str, forum_id: int, since: int) -> int:
-    """How many such notices a forum sent since then."""
-    mine = (letters.c.template == template, letters.c.forum_id == forum_id, letters.c.created_at >= since)
-    return tx.scalar(sa.select(sa.func.count()).select_from(letters).where(*mine)) or 0
 
 
 def sent(tx: Connection, templates: Sequence[str], forum_id: int, since: int, address_id: int | None = None) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from server import bridge, clock
 from server.delivery import letters
-from server.desk import Desk
+from server.desk import Desk, author
 from server.i18n import _, ngettext
 from server.people import identity
 from server.people.schedule import DIGESTS
@@ -46,33 +46,21 @@ def book(tx: Connection, desk: Desk, forum: Row[Any], post: Row[Any]) -> None:
     """Book the receipt of a post that was just published, if it is its author's first one and they have a mailbox."""
     if post.person_id is None or tx.scalar(_ANOTHER, {"person": post.person_id, "post": post.id}) is not None:
         return
-    channel, address, known = _mailbox(tx, desk, post)
-    if known is None or address in forum.machines.split() or letters.was_told(tx, TEMPLATE, post.person_id):
+    mailbox = _mailbox(tx, desk, post)
+    if mailbox is None or letters.was_told(tx, TEMPLATE, post.person_id):
         return
-    letters.notice(
-        tx,
-        address_id=known.address_id,
-        channel=channel,
-        template=TEMPLATE,
-        data={"post": post.id},
-        forum_id=forum.id,
-        now=desk.now(),
-        person_id=post.person_id,
-        not_before=post.published_at + forum.settle_ms + TIME_TO_GO_MS,
-    )
+    if identity.address(tx, mailbox) in forum.machines.split():
+        return
+    goes_at = post.published_at + forum.settle_ms + TIME_TO_GO_MS
+    facts = {"post": post.id}
+    letters.notice(tx, mailbox, TEMPLATE, forum.id, facts, desk.now(), person_id=post.person_id, not_before=goes_at)
 
 
-def _mailbox(tx: Connection, desk: Desk, post: Row[Any]) -> tuple[str, str, identity.Known | None]:
+def _mailbox(tx: Connection, desk: Desk, post: Row[Any]) -> int | None:
     """Where the author reads what a server writes: the mailbox that they wrote from, else one that they have."""
-    mailing = desk.channels(takes_back=False)
-    if post.channel in mailing and post.address_id is not None:
-        address = identity.address(tx, post.address_id)
-        return post.channel, address, identity.find(tx, post.channel, address)
-    for channel in mailing:
-        found = identity.address_of(tx, post.person_id, channel)
-        if found is not None:
-            return channel, found, identity.find(tx, channel, found)
-    return "", "", None
+    if post.address_id is not None and post.channel in desk.channels(takes_back=False):
+        return int(post.address_id)
+    return author.mailbox(tx, desk, post.person_id)
 
 
 def is_gone(tx: Connection, letter: Row[Any]) -> bool:

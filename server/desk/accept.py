@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import bridge, metrics, tokens
-from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Proof, Ref, Result
+from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Proof, Ref, Result, message_id
 from server.delivery import fuse, letters, receipts
 from server.desk import (
     Desk,
+    asking,
     author,
     book,
     conversation,
@@ -25,7 +26,6 @@ from server.desk import (
     place,
     policy,
     posts,
-    questions,
     screen,
 )
 from server.desk.names import Names
@@ -136,8 +136,8 @@ def _names(
         again = place.find(tx, forum.id, names)
         if again is not None:  # nobody else can have this name: it is made of who wrote it and what
             return names, Duplicate(f"{forum.slug}/{again.seq}")
-    elif not any(name.space == MESSAGE_ID for name in names):
-        names.append(Ref(MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>"))
+    elif message_id(*names) is None:
+        names.append(Ref(MESSAGE_ID, tokens.message_id(forum.mail_domain)))
     return names, None
 
 
@@ -164,7 +164,7 @@ def _row(
         "author_name": who.name or author.shown_name(inbound.author),
         "channel": inbound.author.channel,
         "proof": int(inbound.author.proof),
-        "message_id": next(name.name for name in names if name.space == MESSAGE_ID),
+        "message_id": message_id(*names),
         "subject": prepared.subject,
         "content_hash": prepared.content_hash,
         "written_at": inbound.written_at,
@@ -232,26 +232,7 @@ def _tell(
     book.post(tx, desk, forum, post, desk.now())
     receipts.book(tx, desk, forum, post)
     if reason := fuse.check(tx, post, in_thread, desk.now()):
-        tell_operator(tx, desk, forum, reason)
-
-
-def tell_operator(tx: Connection, desk: Desk, forum: Row[Any], reason: str) -> None:
-    """Say that a fuse blew; by the operator's own address, at most once a day and forum."""
-    if desk.operator is None:
-        return
-    channel, address = desk.operator
-    who = identity.ensure(tx, channel, address, "", desk.now())
-    if not letters.recent(tx, "fuse", who.address_id, forum.id, desk.now() - letters.ONCE_IN):
-        facts = {"reason": reason}
-        letters.notice(
-            tx,
-            address_id=who.address_id,
-            channel=channel,
-            template="fuse",
-            data=facts,
-            forum_id=forum.id,
-            now=desk.now(),
-        )
+        letters.tell_operator(tx, desk, "fuse", forum.id, reason)
 
 
 def _joins(tx: Connection, desk: Desk, forum: Row[Any], by: bridge.Author, who: identity.Known) -> None:
@@ -275,7 +256,7 @@ def _hold(
     repeated = queue.same(tx, forum.id, by, prepared.content_hash)
     if repeated is not None:
         return Held(repeated, decision.reason)
-    asks = decision.confirm and questions.may_ask(tx, questions.JOIN, forum, who, asked_since, now)
+    asks = decision.confirm and asking.may_ask(tx, forum, asking.POST, who.address_id, asked_since, now)
     post_id = _store(tx, prepared, _row(forum, prepared, who, names, now) | {"state": "held"})
     name = queue.hold(
         tx,
@@ -293,9 +274,9 @@ def _hold(
         reports.report(tx, desk, forum, now)
     if decision.kind == "first":
         reports.tell_first(tx, desk, forum, post_id, now)
-    answers = next((ref.name for ref in names if ref.space == MESSAGE_ID), None)
+    facts = {"held": name, "subject": prepared.subject, "in_reply_to": message_id(*names)}
     if asks:
-        questions.ask(tx, questions.JOIN, forum, inbound, who, name, prepared.subject, answers, now)
-    elif decision.doubtful and questions.has_history(tx, forum, inbound, who):
-        questions.was_it_you(tx, forum, inbound, who, name, prepared.subject, answers, now)
+        letters.notice(tx, who.address_id, asking.POST, forum.id, facts, now)
+    elif decision.doubtful:
+        asking.was_it_you(tx, forum, inbound, who, facts, now)
     return Held(name, decision.reason)

@@ -32,7 +32,6 @@ class Asked:
     address_id: int
     person_id: int
     language: str
-    channel: str
     by_author: bool
     posts: tuple[tuple[int, str], ...]
 
@@ -54,7 +53,6 @@ def asked(tx: Connection, desk: Desk, token: str) -> Asked | None:
         address_id,
         person_id,
         str(data.get("language") or "en"),
-        str(data["channel"]),
         data["role"] == AUTHOR,
         tuple((int(post), str(name)) for post, name in data["posts"]),
     )
@@ -67,7 +65,8 @@ def _looks_after(tx: Connection, desk: Desk, by: Asked) -> bool:
     member = membership.of(tx, by.person_id, by.forum.id)
     if member is not None and member.state == "active" and member.role in membership.MODERATORS:
         return True
-    return desk.operator == (by.channel, identity.address(tx, by.address_id))
+    operator = identity.find(tx, *desk.operator) if desk.operator is not None else None
+    return operator is not None and operator.address_id == by.address_id
 
 
 def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
@@ -99,7 +98,7 @@ def _help(by: Asked) -> list[str]:
 def decided_on(tx: Connection, desk: Desk, by: Asked, verb: str, place: int, reason: str = "") -> str:
     """Do it to one post; a sentence on what is now, in the language that is spoken."""
     post_id, name = by.posts[place]
-    row = next((each for each in queue.entry(tx, post_id)), None)
+    row = queue.entry(tx, post_id)
     if row is None:
         return already(tx, by, name)
     title = f"{name} “{row.subject or _('(no subject)')}”"
@@ -154,23 +153,12 @@ def _who(tx: Connection, actor: str, by: Asked) -> str:
 
 
 def _confirm(tx: Connection, desk: Desk, by: Asked, inbound: Act, subject: str, lines: str) -> None:
-    answers = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
-    data = {
-        "thing": by.forum.id,
-        "address_id": by.address_id,
+    facts = {
         "language": by.language,
         "role": AUTHOR if by.by_author else "moderator",
         "posts": [list(post) for post in by.posts],
         "subject": subject,
         "lines": lines,
-        "in_reply_to": answers,
+        "in_reply_to": bridge.message_id(inbound.ref),
     }
-    letters.notice(
-        tx,
-        address_id=by.address_id,
-        channel=by.channel,
-        template="verdict",
-        data=data,
-        forum_id=by.forum.id,
-        now=desk.now(),
-    )
+    letters.notice(tx, by.address_id, "verdict", by.forum.id, facts, desk.now())

@@ -1,76 +1,87 @@
 """What a forum writes to one address by itself: questions and answers, so many and no more. A subscription bomb ends here.
 
-Whoever claims an address can make us write to it; so an address is asked once a day, and a forum asks so many in an hour.
+Whoever claims an address, or writes it into a mail, can make us write to it: so it is asked the same once a day, a forum asks so many in
+an hour, and a "was this you?" goes only to those who have a history here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from server import clock
+from server.bridge import NewPost, Spam
 from server.delivery import letters
-from server.desk import Desk, forums
+from server.desk import forums, posts
 from server.errors import Deferred
 from server.i18n import _
+from server.people import identity, membership
 
-ANSWERS = ("answer", "help", "left")  # of these together an address that proves nothing gets one a day
-QUESTIONS = ("confirm-join", "confirm-leave", "confirm-words")
+JOIN, LEAVE, WORDS = "confirm-join", "confirm-leave", "confirm-words"
+POST, WAS_IT_YOU = "confirm-post", "was-this-you"  # about a post that waits: join and publish it? was this you?
+QUESTIONS = (JOIN, LEAVE, WORDS, POST, WAS_IT_YOU)
 QUESTIONS_AN_HOUR = 200  # of one forum, all addresses together
+ANSWERS = ("answer", "help", "left")  # of these together an address that proves nothing gets one a day
+
+Facts = Mapping[str, Any]
 
 
-def ask(
-    tx: Connection, desk: Desk, forum: Row[Any], channel: str, address_id: int, template: str, more: dict[str, Any]
-) -> bool:
-    """Send the question, at most once a day, address and forum; False if it was asked already. Raises Deferred where too many are asked."""
-    forums.lock(tx, forum.id)  # of two requests at one moment only one is the first
-    if letters.recent(tx, template, address_id, forum.id, desk.now() - letters.ONCE_IN):
+# Questions ------------------------------------------------------------------------------------------------------------
+def may_ask(tx: Connection, forum: Row[Any], question: str, address_id: int, since: int, now: int) -> bool:
+    """Whether the address was not asked this since then. Raises Deferred where the forum asks too many."""
+    if letters.recent(tx, question, address_id, forum.id, since):
         return False
-    insist(tx, desk, forum, channel, address_id, template, more)
+    _refuse_many(tx, forum, now)
     return True
 
 
-def insist(
-    tx: Connection, desk: Desk, forum: Row[Any], channel: str, address_id: int, template: str, more: dict[str, Any]
-) -> None:
+def ask(tx: Connection, forum: Row[Any], question: str, address_id: int, facts: Facts, now: int) -> None:
+    """Send the question, at most once a day, address and forum. Raises Deferred where the forum asks too many."""
+    forums.lock(tx, forum.id)  # of two requests at one moment only one is the first
+    if not letters.recent(tx, question, address_id, forum.id, now - letters.ONCE_IN):
+        insist(tx, forum, question, address_id, facts, now)
+
+
+def insist(tx: Connection, forum: Row[Any], question: str, address_id: int, facts: Facts, now: int) -> None:
     """As `ask`, whatever was asked before."""
-    if letters.sent(tx, QUESTIONS, forum.id, desk.now() - clock.HOUR) >= QUESTIONS_AN_HOUR:
+    _refuse_many(tx, forum, now)
+    letters.notice(tx, address_id, question, forum.id, facts, now)
+
+
+def was_it_you(tx: Connection, forum: Row[Any], inbound: NewPost, who: identity.Known, facts: Facts, now: int) -> None:
+    """Ask the author of a held post, unless they were asked today, or very many were this hour; a moderator decides then."""
+    asked = letters.recent(tx, WAS_IT_YOU, who.address_id, forum.id, now - letters.ONCE_IN)
+    if not asked and not _asks_many(tx, forum, now) and _has_history(tx, forum, inbound, who):
+        letters.notice(tx, who.address_id, WAS_IT_YOU, forum.id, facts, now)
+
+
+def _refuse_many(tx: Connection, forum: Row[Any], now: int) -> None:
+    if _asks_many(tx, forum, now):
         raise Deferred(
             _("Very many people write to {forum} right now: please try again later.").format(forum=forum.slug)
         )
-    letters.notice(
-        tx,
-        address_id=address_id,
-        channel=channel,
-        template=template,
-        data={"address_id": address_id, "thing": forum.id, **more},
-        forum_id=forum.id,
-        now=desk.now(),
-    )
 
 
-def tell(
-    tx: Connection,
-    desk: Desk,
-    forum: Row[Any],
-    channel: str,
-    address_id: int,
-    template: str,
-    more: dict[str, Any] | None = None,
-    once_a_day: bool = False,
-) -> None:
-    """Send the words, or, once a day, only if the address was not answered today."""
+def _asks_many(tx: Connection, forum: Row[Any], now: int) -> bool:
+    return letters.sent(tx, QUESTIONS, forum.id, now - clock.HOUR) >= QUESTIONS_AN_HOUR
+
+
+def _has_history(tx: Connection, forum: Row[Any], inbound: NewPost, who: identity.Known) -> bool:
+    """Whether the address is one that we know to be somebody's here: it wrote before, or is a member's who proved it."""
+    if inbound.spam is not Spam.NO or inbound.automatic or not who.address_id:
+        return False
+    if posts.has_posted_from(tx, forum.id, who.address_id):
+        return True
+    member = membership.of(tx, who.person_id, forum.id)
+    return member is not None and member.state == "active" and identity.is_verified(tx, who.address_id)
+
+
+# Answers --------------------------------------------------------------------------------------------------------------
+def tell_once(tx: Connection, forum: Row[Any], template: str, address_id: int, facts: Facts, now: int) -> None:
+    """Send the words, unless the address was answered today."""
     forums.lock(tx, forum.id)
     alike = ANSWERS if template in ANSWERS else (template,)
-    if once_a_day and letters.sent(tx, alike, forum.id, desk.now() - letters.ONCE_IN, address_id):
-        return
-    letters.notice(
-        tx,
-        address_id=address_id,
-        channel=channel,
-        template=template,
-        data=more or {},
-        forum_id=forum.id,
-        now=desk.now(),
-    )
+    if not letters.sent(tx, alike, forum.id, now - letters.ONCE_IN, address_id):
+        letters.notice(tx, address_id, template, forum.id, facts, now)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import changes
-from server.bridge import MESSAGE_ID, NewPost, Ref
+from server.bridge import MESSAGE_ID, NewPost, Ref, message_id
 from server.desk import Desk, author, forums, gather, place, posts
 from server.desk.accept import name_of_content
 from server.desk.many import ManyNames
@@ -77,7 +77,7 @@ def bring(tx: Connection, desk: Desk, slug: str, old: Sequence[Old]) -> list[Bro
 def _one(batch: _Batch, old: Old) -> Brought:
     inbound = old.prepared.inbound
     own = list(inbound.refs)
-    if not any(ref.space == MESSAGE_ID for ref in own):
+    if message_id(*own) is None:
         own.append(name_of_content(batch.desk, batch.forum, old.prepared, inbound.author))
     if any((row := batch.names.row(ref)) is not None and row.post_id is not None for ref in own):
         return Brought()
@@ -130,7 +130,7 @@ def _row(batch: _Batch, old: Old, who: identity.Known | None, own: list[Ref], at
         "author_name": author.shown_name(inbound.author) or who.name if who else "",
         "channel": inbound.author.channel,
         "proof": int(inbound.author.proof),
-        "message_id": next(ref.name for ref in own if ref.space == MESSAGE_ID),
+        "message_id": message_id(*own),
         "subject": old.prepared.subject,
         "content_hash": old.prepared.content_hash,
         "written_at": at,

@@ -41,8 +41,7 @@ class _Turn:
 
     @property
     def by(self) -> wishes.Member:
-        where = (self.forum, self.who.person_id, self.who.address_id, self.inbound.author.channel)
-        return wishes.Member(*where, self.inbound.about)
+        return wishes.Member(self.forum, self.who.person_id, self.who.address_id, self.inbound.about)
 
 
 def run(tx: Connection, desk: Desk, inbound: Request) -> Result:
@@ -73,8 +72,8 @@ def run(tx: Connection, desk: Desk, inbound: Request) -> Result:
 
 def _was_answered(tx: Connection, turn: _Turn, now: int) -> bool:
     """Whether it came before: a peer that missed our answer sends its mail again."""
-    name, since = _name(turn.inbound), now - letters.ONCE_IN
-    for template in (*asking.ANSWERS, wishes.QUESTION):
+    name, since = bridge.message_id(turn.inbound.ref), now - letters.ONCE_IN
+    for template in (*asking.ANSWERS, asking.WORDS):
         last = letters.latest(tx, template, turn.who.address_id, turn.forum.id, since) if name else None
         if last is not None and json.loads(last.data).get("in_reply_to") == name:
             return True
@@ -132,8 +131,8 @@ def _wish(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> No
 def _ask(tx: Connection, desk: Desk, turn: _Turn) -> None:
     """Put what must be confirmed to the address. One question at a time: who answered the last one may be asked again today."""
     since, person = desk.now() - letters.ONCE_IN, f"person:{turn.who.person_id}"
-    asked = letters.sent(tx, (wishes.QUESTION,), turn.forum.id, since, turn.who.address_id)
-    answered = audit.count(tx, person, "confirm", wishes.QUESTION, turn.forum.id, since)
+    asked = letters.sent(tx, (asking.WORDS,), turn.forum.id, since, turn.who.address_id)
+    answered = audit.count(tx, person, "confirm", asking.WORDS, turn.forum.id, since)
     if asked > answered or asked >= QUESTIONS_A_DAY:
         # refused, it would come back to the same address from the MTA in front of us
         turn.replies.append(_("This address was asked already whether that is meant: please answer that mail first."))
@@ -142,9 +141,9 @@ def _ask(tx: Connection, desk: Desk, turn: _Turn) -> None:
         "commands": [wish.words for wish in turn.asked],
         "list": "\n".join(f"  {wish.says}" for wish in turn.asked),
         "results": "".join(f"{line}\n\n" for line in turn.lines),
-        "in_reply_to": _name(turn.inbound),
+        "in_reply_to": bridge.message_id(turn.inbound.ref),
     }
-    asking.insist(tx, desk, turn.forum, turn.inbound.author.channel, turn.who.address_id, wishes.QUESTION, facts)
+    asking.insist(tx, turn.forum, asking.WORDS, turn.who.address_id, facts, desk.now())
     turn.replies.append(_("Please answer the mail that we send you to confirm."))
 
 
@@ -156,13 +155,8 @@ def _answer(tx: Connection, desk: Desk, turn: _Turn, template: str) -> None:
     elif letters.sent(tx, asking.ANSWERS, turn.forum.id, now - letters.ONCE_IN, address):
         turn.replies.append(_("This address was answered today already."))
         return
-    facts = {"results": "\n\n".join(turn.lines), "in_reply_to": _name(turn.inbound)}
-    asking.tell(tx, desk, turn.forum, turn.inbound.author.channel, address, template, facts)
-
-
-def _name(inbound: Request) -> str | None:
-    ref = inbound.ref
-    return ref.name if ref is not None and ref.space == bridge.MESSAGE_ID else None
+    facts = {"results": "\n\n".join(turn.lines), "in_reply_to": bridge.message_id(turn.inbound.ref)}
+    letters.notice(tx, address, template, turn.forum.id, facts, now)
 
 
 def _whoami(tx: Connection, turn: _Turn) -> str:

@@ -38,7 +38,7 @@ def correct(tx: Connection, desk: Desk, inbound: Correct) -> Result:
     if since is None:
         raise Rejected("5.5.0", _("Nothing has changed since this post was mailed."))
     latest = revisions[-1]
-    name = f"<{tokens.uuid7()}@{forum.mail_domain}>"
+    name = tokens.message_id(forum.mail_domain)
     posts.corrected(tx, latest.id, name, since.number)
     place.also_named(Names(tx, forum.id), post.thread_id, post.id, [Ref(MESSAGE_ID, name)])
     count = outbox.book_correction(tx, latest.id, post.id, now, mailing)

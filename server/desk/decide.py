@@ -29,7 +29,7 @@ def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
     forum = forums.by_id(tx, row.forum_id)
     names = [Ref(*each) for each in json.loads(row.refs)]
     if place.find(tx, forum.id, names) is not None:  # the id was taken while this one waited
-        names = [Ref(bridge.MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>")]
+        names = [Ref(bridge.MESSAGE_ID, tokens.message_id(forum.mail_domain))]
     parents = tuple(Ref(*each) for each in json.loads(row.parents))
     seq = accept.publish_held(tx, desk, forum, row.post_id, names, parents)
     audit.record(tx, actor, APPROVE, row.name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")
@@ -43,15 +43,7 @@ def reject(tx: Connection, desk: Desk, name: str, actor: str, reason: str, now: 
     posts.empty(tx, row.post_id, "rejected", now)
     if reason and post.address_id is not None and post.channel in desk.traits:
         facts = {"reason": reason, "subject": post.subject}
-        letters.notice(
-            tx,
-            address_id=post.address_id,
-            channel=post.channel,
-            template="post-rejected",
-            data=facts,
-            forum_id=row.forum_id,
-            now=now,
-        )
+        letters.notice(tx, post.address_id, "post-rejected", row.forum_id, facts, now)
     audit.record(tx, actor, REJECT, row.name, now, forum_id=row.forum_id, detail=reason)
 
 

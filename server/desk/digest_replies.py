@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Row
 
-from server import subjects
+from server import bridge, subjects
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, NewPost, Ref, Result
 from server.delivery import digests, letters
 from server.desk import Desk, posts
@@ -77,7 +77,7 @@ def ask(
     Raises Rejected the next time, so that their words come back by another way.
     """
     inbound, now = prepared.inbound, desk.now()
-    name = next((ref.name for ref in inbound.refs if ref.space == MESSAGE_ID), None)
+    name = bridge.message_id(*inbound.refs)
     asked = letters.latest(tx, QUESTION, who.address_id, forum.id, now - letters.ONCE_IN)
     if asked is not None:
         if name is not None and json.loads(asked.data)["in_reply_to"] == name:
@@ -85,15 +85,8 @@ def ask(
         refuse(forum)
     words = prepared.derived.fresh_text.strip()
     files = [file.filename for file in prepared.files]
-    letters.notice(
-        tx,
-        address_id=who.address_id,
-        channel=inbound.author.channel,
-        template=QUESTION,
-        data={"digest": digest_id, "words": words[:WORDS_CHARS], "files": files, "in_reply_to": name},
-        forum_id=forum.id,
-        now=now,
-    )
+    facts = {"digest": digest_id, "words": words[:WORDS_CHARS], "files": files, "in_reply_to": name}
+    letters.notice(tx, who.address_id, QUESTION, forum.id, facts, now)
     return Accepted(reply=_("This answers a whole digest: we wrote to you to ask which of its posts you mean."))
 
 

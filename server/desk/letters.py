@@ -11,9 +11,9 @@ from typing import Any
 import zstandard
 from sqlalchemy import Connection, Row
 
-from server import tokens
-from server.bridge import MESSAGE_ID, Accepted, Letter, Proof, Result
-from server.delivery import letters, outbox
+from server import bridge, tokens
+from server.bridge import Accepted, Letter, Proof, Result
+from server.delivery import letters
 from server.desk import Desk, author, forums
 from server.errors import Rejected
 from server.i18n import _
@@ -35,7 +35,7 @@ def accept(tx: Connection, desk: Desk, inbound: Letter) -> Result:
         raise Rejected("5.1.1", _("There is no such address here."))
     if inbound.to == AUTHOR:
         return _to_author(tx, desk, forum, inbound)
-    receivers = [(row.channel, row.address_id) for row in membership.owners(tx, forum.id) if row.channel in desk.traits]
+    receivers = [row.address_id for row in membership.owners(tx, forum.id) if row.channel in desk.traits]
     if not receivers:
         return _to_operator(tx, desk, inbound)
     _book(tx, desk, inbound, forum, receivers, {"reply_address": inbound.author.address})
@@ -69,44 +69,32 @@ def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> 
     known = identity.find(tx, channel, address) if address else None
     if known is None:
         raise Rejected("5.7.1", _("This author cannot be reached in private by this way: please answer in the forum."))
-    facts = {"person_id": sender.person_id, "membership_id": mine.id}
-    _book(tx, desk, inbound, forum, [(channel, known.address_id)], facts)
-    letters.notice(
-        tx,
-        address_id=sender.address_id,
-        channel=channel,
-        template="letter-sent",
-        data={
-            "name": known.name or _("the author"),
-            "subject": inbound.subject,
-            "in_reply_to": inbound.ref.name if inbound.ref and inbound.ref.space == MESSAGE_ID else None,
-        },
-        forum_id=forum.id,
-        now=now,
-    )
+    _book(tx, desk, inbound, forum, [known.address_id], {"person_id": sender.person_id, "membership_id": mine.id})
+    facts = {
+        "name": known.name or _("the author"),
+        "subject": inbound.subject,
+        "in_reply_to": bridge.message_id(inbound.ref),
+    }
+    letters.notice(tx, sender.address_id, "letter-sent", forum.id, facts, now)
     return Accepted()
 
 
 def _to_operator(tx: Connection, desk: Desk, inbound: Letter) -> Result:
     """Always taken (RFC 5321 section 4.5.1); without an operator in the configuration it is kept."""
-    receivers = []
-    if desk.operator is not None:
-        channel, address = desk.operator
-        receivers = [(channel, identity.ensure(tx, channel, address, "", desk.now()).address_id)]
+    operator = letters.operator(tx, desk)
+    receivers = [operator] if operator is not None else []
     _book(tx, desk, inbound, None, receivers, {"reply_address": inbound.author.address})
     return Accepted()
 
 
 def bring_kept(tx: Connection, desk: Desk) -> int:
     """What came for an operator while there was none goes to the one that the configuration names now; how many."""
-    if desk.operator is None:
-        return 0
-    channel, address = desk.operator
     waiting = letters.kept(tx)
-    if waiting:
-        operator = identity.ensure(tx, channel, address, "", desk.now())
-        for letter_id in waiting:
-            outbox.book_one(tx, "letter", letter_id, channel, operator.address_id, desk.now())
+    operator = letters.operator(tx, desk) if waiting else None
+    if operator is None:
+        return 0
+    for letter_id in waiting:
+        letters.bring(tx, letter_id, operator, None, desk.now())
     return len(waiting)
 
 
@@ -115,7 +103,7 @@ def _book(
     desk: Desk,
     inbound: Letter,
     forum: Row[Any] | None,
-    receivers: list[tuple[str, int]],
+    receivers: list[int],
     more: dict[str, Any],
 ) -> None:
     domain = forum.mail_domain if forum is not None else "localhost"
@@ -128,7 +116,7 @@ def _book(
             "subject": inbound.subject,
             "text": inbound.text,
             "channel": inbound.author.channel,
-            "message_id": f"<{tokens.uuid7()}@{domain}>",
+            "message_id": tokens.message_id(domain),
             **more,
         },
         original=zstandard.compress(inbound.original) if inbound.original is not None else None,
@@ -144,9 +132,6 @@ def sign_in_link(tx: Connection, desk: Desk, address: str, now: int) -> bool:
         normal = desk.claims[channel](address) if channel in desk.claims else None
         if normal is not None:
             known = identity.ensure(tx, channel, normal, "", now)
-            data = {"thing": known.person_id, "address_id": known.address_id}
-            letters.notice(
-                tx, address_id=known.address_id, channel=channel, template="sign-in", data=data, forum_id=None, now=now
-            )
+            letters.notice(tx, known.address_id, "sign-in", None, {}, now)
             return True
     return False

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row
 
 from server import bridge
 from server.bridge import Accepted, Act, Bounce, Duplicate, Held, Join, Leave, Proof, Report, Result
-from server.delivery import health
-from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, questions, screen, wishes
+from server.delivery import health, letters
+from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, screen, wishes
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import audit, bans, queue, reports
@@ -41,11 +41,9 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
     mailbox_here = subscriptions.at(tx, forum.id, who.address_id)
     stopped = mailbox_here is not None and mailbox_here.state == "stopped"  # an answer shows that it works again
     if member is not None and member.state == "active" and not stopped:
-        asking.tell(tx, desk, forum, inbound.author.channel, who.address_id, "welcome", once_a_day=True)
+        asking.tell_once(tx, forum, "welcome", who.address_id, {}, now)
         return Accepted(reply=_("This address is a member's already."))
-    asking.ask(
-        tx, desk, forum, inbound.author.channel, who.address_id, "confirm-join", {"mode": inbound.mode or "each"}
-    )
+    asking.ask(tx, forum, asking.JOIN, who.address_id, {"mode": inbound.mode or "each"}, now)
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
@@ -67,13 +65,13 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
     member = membership.of(tx, who.person_id, forum.id)
     if member is None or member.state != "active":
         if inbound.author.channel in desk.traits:
-            asking.tell(tx, desk, forum, inbound.author.channel, who.address_id, "left", once_a_day=True)
+            asking.tell_once(tx, forum, "left", who.address_id, {}, now)
         return Accepted(reply=_("This address is no member of {forum}.").format(forum=forum.title))
     if inbound.author.proof >= Proof.SESSION:
         membership.leave(tx, forum.id, who.person_id)
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You left {forum}.").format(forum=forum.title))
-    asking.ask(tx, desk, forum, inbound.author.channel, who.address_id, "confirm-leave", {})
+    asking.ask(tx, forum, asking.LEAVE, who.address_id, {}, now)
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
@@ -84,15 +82,13 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
     forum = forums.addressed(tx, inbound.forum)
     if inbound.verb == "mod":
         return answers.act(tx, desk, inbound)
-    named = inbound.ref.name if inbound.ref is not None and inbound.ref.space == bridge.MESSAGE_ID else None
+    named = bridge.message_id(inbound.ref)
     if inbound.verb == "confirm" and inbound.token:
         return _confirm(tx, desk, forum, inbound.token, named)
     if author.is_banned(tx, forum.id, inbound.author):
         raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
     who = author.ensure(tx, inbound.author, desk.now(), named=False)
-    asking.tell(
-        tx, desk, forum, inbound.author.channel, who.address_id, "help", {"in_reply_to": named}, once_a_day=True
-    )
+    asking.tell_once(tx, forum, "help", who.address_id, {"in_reply_to": named}, desk.now())
     return Accepted()
 
 
@@ -105,15 +101,15 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     if not handles.use(tx, grant.id, now):
         raise Rejected("5.7.1", _("This confirmation is not valid any more: please ask again."))
     facts = grant.data
-    address_id, channel = int(facts["address_id"]), str(facts["channel"])
+    address_id = int(facts["address_id"])
     person_id = identity.person_at(tx, address_id)
     identity.verify(tx, address_id, now)
-    if facts["template"] == questions.WAS_IT_YOU:
+    if facts["template"] == asking.WAS_IT_YOU:
         return _it_was_me(tx, desk, forum, person_id, address_id, str(facts["held"]))
-    if facts["template"] == "confirm-leave":
+    if facts["template"] == asking.LEAVE:
         membership.leave(tx, forum.id, person_id)
-        asking.tell(tx, desk, forum, channel, address_id, "left")
-    elif facts["template"] == wishes.QUESTION:
+        letters.notice(tx, address_id, "left", forum.id, {}, now)
+    elif facts["template"] == asking.WORDS:
         if _state(tx, forum.id, membership.of(tx, person_id, forum.id), address_id) == "banned":
             raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
         wishes.confirmed(tx, desk, forum, facts, named)
@@ -159,7 +155,7 @@ def _publish_or_hand_over(
 
 def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts: Mapping[str, Any]) -> None:
     """A confirmed wish to join. What waited for just this word is published; what a moderator must decide waits on."""
-    now, address_id, channel = desk.now(), int(facts["address_id"]), str(facts["channel"])
+    now, address_id = desk.now(), int(facts["address_id"])
     before = membership.of(tx, person_id, forum.id)
     state = _state(tx, forum.id, before, address_id)
     asked_in = facts["template"] == "invite" and state in (None, "pending", "left")
@@ -169,12 +165,13 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
     membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
     if state == "active":
         return
-    asking.tell(tx, desk, forum, channel, address_id, "welcome")
-    if facts["template"] != "confirm-post" or (before is not None and not before.may_post):
+    letters.notice(tx, address_id, "welcome", forum.id, {}, now)
+    if facts["template"] != asking.POST or (before is not None and not before.may_post):
         return
     for row in queue.listing(tx, forum.id):
         waiting = posts.get(tx, row.post_id)
         if waiting.person_id == person_id and row.awaits == queue.AUTHOR:
+            channel, _language = identity.reader(tx, address_id)
             identity.ensure(tx, channel, identity.address(tx, address_id), waiting.author_name, now)
             _publish_or_hand_over(tx, desk, forum, row, person_id)
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from server.bridge import Ref
-from server.delivery import health, outbox
-from server.desk import Desk, asking, change, forums, place
+from server.delivery import health, letters, outbox
+from server.desk import Desk, change, forums, place
 from server.errors import CommandError, Rejected
 from server.i18n import _, ngettext, speaking
 from server.people import identity, marks, membership, options, sending, subscriptions
@@ -37,9 +37,6 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {  # verb: option of a member, and its
 _MARKS = ("mute", "unmute", "follow", "unfollow")
 VERBS = (*_OPTIONS, *_MARKS, "delete", "resume")
 
-QUESTION = "confirm-words"
-"""The notice that asks an address whether it wants what somebody wrote in its name."""
-
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -48,7 +45,6 @@ class Member:
     forum: Row[Any]
     person_id: int
     address_id: int
-    channel: str
     about: tuple[Ref, ...] = ()
 
 
@@ -74,20 +70,20 @@ def understand(tx: Connection, desk: Desk, by: Member, words: Sequence[str]) -> 
 
 def confirmed(tx: Connection, desk: Desk, forum: Row[Any], facts: dict[str, Any], answers: str | None) -> None:
     """The address answered the question: what was asked is done now, as far as it still can be, and told."""
-    address_id, channel = int(facts["address_id"]), str(facts["channel"])
+    address_id = int(facts["address_id"])
     person_id = identity.person_at(tx, address_id)
     member = membership.of(tx, person_id, forum.id)
     if member is None or member.state != "active":
         raise Rejected("5.7.1", _("This address is no member of {forum}.").format(forum=forum.title))
-    by, lines = Member(forum, person_id, address_id, channel), []
+    by, lines = Member(forum, person_id, address_id), []
     with speaking(identity.person(tx, person_id).language):
         for words in facts["commands"]:
             try:
                 lines.append(understand(tx, desk, by, words).do())
             except CommandError as problem:
                 lines.append(str(problem))
-    more = {"results": "\n\n".join(lines), "in_reply_to": answers}
-    asking.tell(tx, desk, forum, channel, address_id, "answer", more)
+    told = {"results": "\n\n".join(lines), "in_reply_to": answers}
+    letters.notice(tx, address_id, "answer", forum.id, told, desk.now())
 
 
 # Options --------------------------------------------------------------------------------------------------------------

@@ -96,9 +96,9 @@ def unreported(tx: Connection, forum_id: int, most: int) -> list[Row[Any]]:
     return _told(tx, held.c.forum_id == forum_id, held.c.reported_at.is_(None))[:most]
 
 
-def entry(tx: Connection, post_id: int) -> list[Row[Any]]:
-    """The post that waits for its moderators, as the others here; none if it does not (any more)."""
-    return _told(tx, held.c.post_id == post_id)
+def entry(tx: Connection, post_id: int) -> Row[Any] | None:
+    """The post that waits for its moderators, as the others here; None if it does not (any more)."""
+    return next(iter(_told(tx, held.c.post_id == post_id)), None)
 
 
 def forums_to_report(tx: Connection) -> list[int]:

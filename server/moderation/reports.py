@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from server import clock
 from server.bridge import WEB
 from server.delivery import letters
-from server.desk import Desk, forums
+from server.desk import Desk, author, forums
 from server.moderation import queue
-from server.people import identity, membership
+from server.people import membership
 
 GATHER_MS = 10 * clock.MINUTE
 REMIND_MS = clock.DAY
@@ -26,15 +26,9 @@ POSTS = 25
 """In one report; the others come with the next one."""
 
 
-class Receiver(NamedTuple):
-    channel: str
-    address_id: int
-    language: str
-
-
 def report(tx: Connection, desk: Desk, forum: Row[Any], now: int) -> None:
     """Report what is new to the forum's moderators, unless the last report is not ten minutes old: then `sweep` does."""
-    if letters.asked(tx, "held", forum.id, now - GATHER_MS + 1):
+    if letters.sent(tx, ("held",), forum.id, now - GATHER_MS + 1):
         return
     rows = queue.unreported(tx, forum.id, POSTS)
     if rows and _book(tx, desk, forum, "held", rows, now):
@@ -43,7 +37,9 @@ def report(tx: Connection, desk: Desk, forum: Row[Any], now: int) -> None:
 
 def tell_first(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, now: int) -> None:
     """Tell the author of a first post what happens next, and how to take it back."""
-    _tell(tx, desk, forum, "held-first", queue.entry(tx, post_id), now)
+    row = queue.entry(tx, post_id)
+    if row is not None:
+        _tell(tx, desk, forum, "held-first", [row], now)
 
 
 def sweep(tx: Connection, desk: Desk) -> None:
@@ -66,43 +62,28 @@ def sweep(tx: Connection, desk: Desk) -> None:
 def _book(tx: Connection, desk: Desk, forum: Row[Any], template: str, rows: Sequence[Row[Any]], now: int) -> int:
     """A notice for each moderator; how many there are."""
     receivers = moderators(tx, desk, forum.id)
-    for receiver in receivers:
-        _notice(tx, forum, template, receiver, rows, "moderator", now)
+    for address_id in receivers:
+        _notice(tx, forum, template, address_id, rows, "moderator", now)
     return len(receivers)
 
 
 def _tell(tx: Connection, desk: Desk, forum: Row[Any], template: str, rows: Sequence[Row[Any]], now: int) -> None:
     """A notice for the author of these posts, at most once a day and address."""
-    receiver = _reached(tx, desk, rows[0]) if rows else None
-    if receiver is None or letters.recent(tx, template, receiver.address_id, forum.id, now - letters.ONCE_IN):
+    address_id = _author_at(tx, desk, rows[0])
+    if address_id is None or letters.recent(tx, template, address_id, forum.id, now - letters.ONCE_IN):
         return
-    _notice(tx, forum, template, receiver, rows, "author", now)
+    _notice(tx, forum, template, address_id, rows, "author", now)
 
 
 def _notice(
-    tx: Connection, forum: Row[Any], template: str, to: Receiver, rows: Sequence[Row[Any]], role: str, now: int
+    tx: Connection, forum: Row[Any], template: str, address_id: int, rows: Sequence[Row[Any]], role: str, now: int
 ) -> None:
-    data = {
-        "thing": forum.id,
-        "address_id": to.address_id,
-        "language": to.language,
-        "posts": [[row.post_id, row.name] for row in rows],
-        "role": role,
-        "subject": rows[0].subject,
-    }
-    letters.notice(
-        tx,
-        address_id=to.address_id,
-        channel=to.channel,
-        template=template,
-        data=data,
-        forum_id=forum.id,
-        now=now,
-    )
+    facts = {"posts": [[row.post_id, row.name] for row in rows], "role": role, "subject": rows[0].subject}
+    letters.notice(tx, address_id, template, forum.id, facts, now)
 
 
-def moderators(tx: Connection, desk: Desk, forum_id: int) -> list[Receiver]:
-    """One address of each who looks after the forum, a mailbox if they have one; where there is nobody, the operator's."""
+def moderators(tx: Connection, desk: Desk, forum_id: int) -> list[int]:
+    """The id of one address of each who looks after the forum, a mailbox if they have one; where there is nobody, the operator's."""
     chosen: dict[int, Row[Any]] = {}
     for row in membership.owners(tx, forum_id):
         if row.channel in desk.traits:
@@ -110,28 +91,15 @@ def moderators(tx: Connection, desk: Desk, forum_id: int) -> list[Receiver]:
             if before is None or (desk.traits[before.channel].takes_back and not desk.traits[row.channel].takes_back):
                 chosen[row.person_id] = row
     if chosen:
-        return [
-            Receiver(row.channel, row.address_id, identity.person(tx, person_id).language)
-            for person_id, row in chosen.items()
-        ]
-    if desk.operator is None:
-        return []
-    channel, address = desk.operator
-    known = identity.ensure(tx, channel, address, "", desk.now())
-    return [Receiver(channel, known.address_id, identity.person(tx, known.person_id).language)]
+        return [row.address_id for row in chosen.values()]
+    operator = letters.operator(tx, desk)
+    return [operator] if operator is not None else []
 
 
-def _reached(tx: Connection, desk: Desk, row: Row[Any]) -> Receiver | None:
+def _author_at(tx: Connection, desk: Desk, row: Row[Any]) -> int | None:
     """Where the author of a held post is reached: by the way it came, from the web in their mailbox."""
     if row.person_id is None:
         return None
-    language = identity.person(tx, row.person_id).language
-    if row.channel != WEB:
-        there = row.channel in desk.traits and row.address_id is not None
-        return Receiver(row.channel, row.address_id, language) if there else None
-    for channel in desk.channels(takes_back=False):
-        address = identity.address_of(tx, row.person_id, channel)
-        known = identity.find(tx, channel, address) if address else None
-        if known is not None:
-            return Receiver(channel, known.address_id, language)
-    return None
+    if row.channel == WEB:
+        return author.mailbox(tx, desk, row.person_id)
+    return int(row.address_id) if row.channel in desk.traits and row.address_id is not None else None

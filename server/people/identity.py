@@ -148,10 +148,11 @@ def addresses_of(tx: Connection, person_ids: Sequence[int]) -> list[Row[Any]]:
     return found
 
 
-def language_at(tx: Connection, address_id: int) -> str:
-    """The language of the person whose address that is; English for a room's."""
-    query = select(people.c.language).join_from(addresses, people, addresses.c.person_id == people.c.id)
-    return tx.execute(query.where(addresses.c.id == address_id)).scalar() or "en"
+def reader(tx: Connection, address_id: int) -> tuple[str, str]:
+    """(channel, language) of an address: the language of its person, English in a room."""
+    query = select(addresses.c.channel, people.c.language).outerjoin_from(addresses, people)
+    row = tx.execute(query.where(addresses.c.id == address_id)).one()
+    return row.channel, row.language or "en"
 
 
 def is_verified(tx: Connection, address_id: int) -> bool:

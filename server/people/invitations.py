@@ -15,9 +15,7 @@ ASK_EVERY_MS = clock.DAY
 TEMPLATE = "invite"
 
 
-def invite(
-    tx: Connection, forum: Row[Any], who: Known, channel: str, now: int, mode: str = "each", role: str = "member"
-) -> bool:
+def invite(tx: Connection, forum: Row[Any], who: Known, now: int, mode: str = "each", role: str = "member") -> bool:
     """Book an invitation to the address of `who`; False for somebody who is a member, banned, or was asked within a day.
 
     `forum` is a row of `desk.forums.find`.
@@ -28,8 +26,5 @@ def invite(
     membership.invited(tx, forum.id, who.person_id, role, now)
     if letters.recent(tx, TEMPLATE, who.address_id, forum.id, now - ASK_EVERY_MS):
         return False
-    data = {"address_id": who.address_id, "thing": forum.id, "mode": mode, "name": forum.community_name}
-    letters.notice(
-        tx, address_id=who.address_id, channel=channel, template=TEMPLATE, data=data, forum_id=forum.id, now=now
-    )
+    letters.notice(tx, who.address_id, TEMPLATE, forum.id, {"mode": mode, "name": forum.community_name}, now)
     return True

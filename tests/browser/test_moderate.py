@@ -48,7 +48,7 @@ async def reported(site: Site, names: list[str]) -> str:
         row = tx.execute(sa.select(letters).where(letters.c.template == "held").order_by(letters.c.id)).first()
         assert row is not None
         waiting = tx.execute(sa.text("SELECT post_id, name FROM held ORDER BY post_id"))
-        data = json.loads(row.data) | {"channel": "post", "posts": [list(each) for each in waiting]}
+        data = json.loads(row.data) | {"posts": [list(each) for each in waiting]}
         return site.url + "/mod/" + handles.grant(tx, "mod", forum.id, data, NOW, 60_000)
 
     return await site.home.store.write(work)
@@ -106,7 +106,7 @@ async def test_an_author_sees_one_button(site: Site, chromium: Chromium) -> None
         new = NewPost("tides", author, (Ref("message-id", "<hal@x.test>"),), subject="My first words", text="Hello!")
         accept.new_post(tx, site.home.desk, prepare(new, site.home.blobs))
         row = tx.execute(sa.select(letters).where(letters.c.template == "held-first")).one()
-        data = json.loads(row.data) | {"channel": "post"}
+        data = json.loads(row.data)
         return site.url + "/mod/" + handles.grant(tx, "mod", forum.id, data, NOW, 60_000)
 
     link = await site.home.store.write(work)

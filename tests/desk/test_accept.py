@@ -265,7 +265,7 @@ def test_a_confirmation_works_once(table: Table) -> None:
     forum = table.forum()
     table.post("eve", "hello")
     eve = rows(table, sa.select(posts.c.address_id))[0].address_id
-    data = {"address_id": eve, "channel": "post", "template": "confirm-post"}
+    data = {"address_id": eve, "template": "confirm-post"}
     token = table.do(handles.grant, "confirm", forum, data, table.now, 60_000)
     act = Act("pools", Author("post", "anybody@x.test"), "confirm", token)
     table.do(members.act, table.desk, act)

@@ -271,7 +271,7 @@ def test_machines_and_other_tokens_decide_nothing(table: Table, notices: Notices
     table.post("eve")
     notice = notices.one("mod")
     answer(table, notice, "approve", automatic=True)
-    data = {"address_id": 1, "channel": "post", "template": "confirm-join"}
+    data = {"address_id": 1, "template": "confirm-join"}
     other = table.do(handles.grant, "confirm", forum, data, table.now, 60_000)
     for token in (other, "a" * 26):
         with pytest.raises(Rejected):

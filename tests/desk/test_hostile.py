@@ -19,7 +19,7 @@ from tests.desk.test_accept import booked, rows
 
 
 def confirm(table: Table, template: str, address_id: int, forum: int = 1, **more: Any) -> Any:
-    data = {"address_id": address_id, "channel": "post", "template": template} | more
+    data = {"address_id": address_id, "template": template} | more
     token = table.do(handles.grant, "confirm", forum, data, table.now, 60_000)
     return table.do(members.act, table.desk, Act("pools", Author("post", "anybody@x.test"), "confirm", token))
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from server import clock
 from server.bridge import Accepted, Act, Author, Doubt, Held, Proof, Spam
-from server.desk import forums, members, questions
+from server.desk import asking, forums, members
 from server.errors import Rejected
 from server.moderation import bans, queue
 from server.people import handles
@@ -20,15 +20,15 @@ from tests.desk.conftest import Table
 FAILS, FORBIDDEN = Doubt.FAILS, Doubt.FORBIDDEN
 
 
-def asked(table: Table, template: str = questions.WAS_IT_YOU) -> list[dict[str, Any]]:
+def asked(table: Table, template: str = asking.WAS_IT_YOU) -> list[dict[str, Any]]:
     rows = table.store.read_now(lambda tx: tx.execute(sa.select(letters).where(letters.c.template == template)).all())
     return [json.loads(row.data) for row in rows]
 
 
 def yes(table: Table, question: dict[str, Any]) -> Any:
     """The answer to a question, from wherever it comes: the token acts, the sender's name does not."""
-    data = question | {"template": questions.WAS_IT_YOU, "channel": "post"}
-    token = table.do(handles.grant, "confirm", question["thing"], data, table.now, clock.DAY)
+    data = question | {"template": asking.WAS_IT_YOU}
+    token = table.do(handles.grant, "confirm", 1, data, table.now, clock.DAY)
     return table.do(members.act, table.desk, Act("pools", Author("post", "anybody@y.test"), "confirm", token))
 
 
@@ -91,7 +91,7 @@ def test_nobody_is_asked_because_of_a_strangers_mail_that_fails(table: Table) ->
     assert isinstance(table.post("eve", doubt=FAILS), Held)
     with pytest.raises(Rejected):
         table.post("eve", doubt=FORBIDDEN)
-    assert asked(table) == asked(table, questions.JOIN) == []
+    assert asked(table) == asked(table, asking.POST) == []
 
 
 # Was this you? --------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_it_is_asked_once_a_day(table: Table) -> None:
 
 
 def test_many_forged_posts_in_an_hour_make_few_questions(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "AN_HOUR", 3)
+    monkeypatch.setattr(asking, "QUESTIONS_AN_HOUR", 3)
     table.forum()
     for n in range(6):
         table.member(f"m{n}")

@@ -39,9 +39,9 @@ def links(reader: Reader, template: str, role: str = "moderator") -> list[str]:
     def work(tx: sa.Connection) -> list[str]:
         found = []
         for row in tx.execute(sa.select(letters_table).where(letters_table.c.template == template)):
-            data = json.loads(row.data) | {"template": row.template, "channel": "post"}
+            data = json.loads(row.data) | {"template": row.template}
             assert data["role"] == role
-            found.append("/mod/" + handles.grant(tx, "mod", int(data["thing"]), data, NOW, 60_000))
+            found.append("/mod/" + handles.grant(tx, "mod", row.forum_id, data, NOW, 60_000))
         return found
 
     return reader.home.store.write_now(work)
@@ -124,7 +124,7 @@ async def test_of_several_each_has_its_page(held: Reader) -> None:
 
 def _reported_lately(tx: sa.Connection) -> None:
     forum = forums.get(tx, "tides")
-    letters.notice(tx, address_id=1, channel="post", template="held", data={}, forum_id=forum.id, now=NOW)
+    letters.notice(tx, 1, "held", forum.id, {}, NOW)
 
 
 def _forget_reports(tx: sa.Connection) -> None:

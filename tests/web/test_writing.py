@@ -288,7 +288,7 @@ async def test_one_click_is_understood_in_each_form_that_rfc_8058_names_and_twic
 async def test_a_question_is_answered_by_a_button_and_not_by_looking(
     reader: Reader, rows: Rows, template: str, asks: str
 ) -> None:
-    data = {"template": template, "address_id": 1, "channel": "post", "commands": [["delivery", "daily"]]}
+    data = {"template": template, "address_id": 1, "commands": [["delivery", "daily"]]}
     token = reader.home.store.write_now(lambda tx: handles.grant(tx, "confirm", rows["tides"], data, NOW, 60_000))
     assert asks in await reader.text(f"/confirm/{token}")
     assert not reader.home.accepted

@@ -24,6 +24,12 @@ CONNECTIONS = 200  # at once, on a listener
 THREAD_DEPTH_SHOWN = 8
 PAGE_POSTS = 200
 PAGE_THREADS = 50
+DIGITS = 17  # of a number in somebody's text: it fits every column
+
+
+def whole_number(text: str, digits: int = DIGITS) -> int | None:
+    """The number that the text is, written in ASCII digits and in no more than so many; None if it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
 
 
 class Limiter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from server import subjects
+from server.bridge import MODES
 
 READ_CHARS = 20_000  # of a text
 READ_LINES = 400
@@ -71,7 +72,6 @@ _ONE_WORD = frozenset(
 _NUMBERED = frozenset(("mute", "unmute", "follow", "unfollow", "delete"))
 _CLASSIC = frozenset(("subscribe", "sub", "signon", "unsubscribe", "unsub", "signoff"))
 _HABITS = frozenset(("subscribe", "subscribe me", "unsubscribe", "unsubscribe me", "unsub", "signoff", "remove me"))
-_MODES = frozenset(("each", "topics", "mentions", "daily", "weekly", "none"))
 _ENDS = frozenset(("end", "quit", "exit", "stop"))
 _BELOW = ("-----original message", "________")  # the other mail begins, as some programs quote it
 _PHONES = ("sent from my ", "get outlook for ", "von meinem ", "envoyé de mon ", "enviado desde mi ", "inviato da ")
@@ -126,7 +126,7 @@ def _filled(base: tuple[str, ...], rest: list[str], classic: bool) -> tuple[str,
     if (
         classic
     ):  # other programs want the list's name, an address or a password there; of those only the sender's own counts
-        low = [word for word in low if word in _MODES or ("join", word) in _MEANS][:1] if len(low) < COMMANDS else low
+        low = [word for word in low if word in MODES or ("join", word) in _MEANS][:1] if len(low) < COMMANDS else low
     if len(low) == 1 and (" ".join(base), low[0]) in _MEANS:
         return _MEANS[" ".join(base), low[0]]
     if verb == "name":
@@ -138,7 +138,7 @@ def _filled(base: tuple[str, ...], rest: list[str], classic: bool) -> tuple[str,
         return (verb, number) if len(low) == 1 and number.isascii() and number.isdigit() else None
     if len(base) == 1 and verb in _ONE_WORD:
         return (verb, rest[0]) if len(rest) == 1 else None
-    if verb == "join" and len(low) == 1 and low[0] in _MODES:
+    if verb == "join" and len(low) == 1 and low[0] in MODES:
         return (verb, low[0])
     return None if low else base
 

@@ -65,10 +65,23 @@ from server.bridge.outbound import (
     StateItem,
     Writer,
 )
-from server.bridge.shared import MESSAGE_ID, WEB, Attachment, Author, Doubt, Proof, Ref, Refusal, Spam, message_id
+from server.bridge.shared import (
+    MESSAGE_ID,
+    MODES,
+    WEB,
+    Attachment,
+    Author,
+    Doubt,
+    Proof,
+    Ref,
+    Refusal,
+    Spam,
+    message_id,
+)
 
 __all__ = [
     "MESSAGE_ID",
+    "MODES",
     "NO_FILES",
     "WEB",
     "Accepted",

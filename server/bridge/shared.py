@@ -12,6 +12,10 @@ WEB = "web"
 """The channel of what is written on our own pages; every other channel is a bridge's name."""
 
 
+MODES = ("each", "topics", "mentions", "daily", "weekly", "none")
+"""What a member may have sent: every post; first posts and threads that they take part in; answers to them; digests; nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ref:
     """A foreign name of a post. One post may be several events: `part` counts them from 0."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
+from server import bridge
 from server.cli import roster, show
 from server.cli.context import ACTOR, ConfigOption, ForumOption, JsonOption, claimed, member_at, opened, pairs
 from server.desk import forums
@@ -18,7 +19,7 @@ from server.people import membership, options, sending, subscriptions
 
 app = typer.Typer(help="Members of forums.", no_args_is_help=True, rich_markup_mode=None)
 Address = Annotated[str, typer.Argument(help="A mail address, or a Matrix id such as @ana:example.org.")]
-MODES = "|".join(options.MODES)
+MODES = "|".join(bridge.MODES)
 
 
 @app.command()

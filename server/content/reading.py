@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from server import limits
 from server.content.tree import Element, Node, events, names
 
 PEEK_CHARS = 600
 PEEK_NODES = 60
+LIST_DIGITS = 4  # of the number that a list begins with
 MARKS = 10  # quote marks that a line gets at most
 _SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
 _APART = names("blockquote h1 h2 h3 h4 h5 h6 ol p pre table ul")  # an empty line stands before and after
@@ -110,7 +112,8 @@ class _Writer:
             self._lists.append(None)
         elif name == "ol":
             start = element.attrs.get("start", "1")
-            self._lists.append(int(start) if start.isascii() and start.isdigit() and len(start) < 5 else 1)
+            first = limits.whole_number(start, LIST_DIGITS)
+            self._lists.append(1 if first is None else first)
         elif name == "li":
             number = self._lists[-1] if self._lists else None
             if number is not None:

@@ -172,8 +172,11 @@ def _by_thread(new: Sequence[Row[Any]]) -> list[int]:
 
 # Say ------------------------------------------------------------------------------------------------------------------
 _parent = posts.alias("parent")
+_HOLDS = (  # entries of a digest, taken back or not: its subject is the same at every attempt and whenever it is asked for
+    sa.select(sa.func.count()).select_from(digest_entries).where(_e.digest_id == _d.id).scalar_subquery()
+)
 _DIGEST: sa.Select[Any] = (
-    sa.select(digests, people.c.id.label("person_id"), people.c.timezone, people.c.language, _s.digest_at)
+    sa.select(digests, people.c.id.label("person_id"), people.c.timezone, people.c.language, _HOLDS.label("holds"))
     .join_from(digests, subscriptions, _s.id == _d.subscription_id)
     .outerjoin(people, people.c.id == _s.person_id)
     .where(_d.id == sa.bindparam("digest"))
@@ -189,7 +192,6 @@ _ENTRIES: sa.Select[Any] = (
     .where(_e.digest_id == sa.bindparam("digest"), _p.state == "published", ~_is_muted)
     .order_by(_e.position)
 )
-_COUNT = sa.select(sa.func.count()).select_from(digest_entries).where(_e.digest_id == sa.bindparam("digest"))
 
 
 def item(tx: Connection, desk: Desk, digest_id: int, post: Callable[[int], bridge.Post]) -> bridge.DigestItem | None:
@@ -211,23 +213,22 @@ def item(tx: Connection, desk: Desk, digest_id: int, post: Callable[[int], bridg
         ),
         language=row.language or "en",
         timezone=row.timezone or "UTC",
-        subject=_subject(tx, row, forum.title),
+        subject=_subject(row, forum.title),
         reply=handles.printed(tx, desk.secret, "digest", row.id),
     )
 
 
-def _subject(tx: Connection, row: Row[Any], title: str) -> str:
-    """The same at every attempt and whenever it is asked for, so that an answer can be known by it."""
-    count = tx.scalar(_COUNT, {"digest": row.id}) or 0
+def _subject(row: Row[Any], title: str) -> str:
+    """An answer can be known by it."""
     with speaking(row.language or "en"):
         day = render.local(row.created_at, row.timezone or "UTC", "d MMM y")
-        words = ngettext("{forum} digest, {day}: {count} post", "{forum} digest, {day}: {count} posts", count)
-        return words.format(forum=title, day=day, count=count)
+        words = ngettext("{forum} digest, {day}: {count} post", "{forum} digest, {day}: {count} posts", row.holds)
+        return words.format(forum=title, day=day, count=row.holds)
 
 
 # Answers --------------------------------------------------------------------------------------------------------------
 _RECENT: sa.Select[Any] = (
-    sa.select(digests, people.c.timezone, people.c.language)
+    sa.select(digests, people.c.timezone, people.c.language, _HOLDS.label("holds"))
     .join_from(digests, subscriptions, _s.id == _d.subscription_id)
     .join(people, people.c.id == _s.person_id)
     .where(_d.forum_id == sa.bindparam("forum"), _s.person_id == sa.bindparam("person"))
@@ -254,7 +255,7 @@ def with_subject(tx: Connection, forum: Row[Any], person_id: int, subject: str, 
         return None
     facts = {"forum": forum.id, "person": person_id, "since": now - ANSWERED_FOR}
     for row in tx.execute(_RECENT, facts).all():
-        if _plain(_subject(tx, row, forum.title)) == wanted:
+        if _plain(_subject(row, forum.title)) == wanted:
             return int(row.id)
     return None
 

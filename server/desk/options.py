@@ -52,8 +52,8 @@ def whole(least: int, most: int, factor: int = 1) -> Callable[[str, str], int]:
     """Reads a whole number in a range, times a factor; what it answers raises CommandError."""
 
     def read(key: str, text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
-        if not least <= number <= most:
+        number = limits.whole_number(text)
+        if number is None or not least <= number <= most:
             raise CommandError(
                 _("{key} cannot be “{text}”: it is a whole number from {least} to {most}.").format(
                     key=key, text=text, least=least, most=most

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
+from server import limits
 from server.bridge import Ref
 from server.delivery import health, letters, outbox
 from server.desk import Desk, change, forums, place
@@ -118,7 +119,7 @@ def _done(verb: str, value: str) -> str:
 
 # Threads --------------------------------------------------------------------------------------------------------------
 def _mark(tx: Connection, desk: Desk, by: Member, verb: str, value: str) -> Wish:
-    number = int(value) if value.isascii() and value.isdigit() and len(value) < 18 else None
+    number = limits.whole_number(value)
     if number is None and not value:
         post = place.find(tx, by.forum.id, by.about)
         number = post.seq if post is not None else None
@@ -134,10 +135,11 @@ def _mark(tx: Connection, desk: Desk, by: Member, verb: str, value: str) -> Wish
     subject = thread.subject or _("the thread of post {number}").format(number=number)
 
     def do() -> str:
-        wanted = {"mute": marks.MUTED, "follow": marks.FOLLOWED}.get(verb)
-        undone = {"unmute": marks.MUTED, "unfollow": marks.FOLLOWED}.get(verb)
-        if undone is None or marks.of(tx, by.person_id, thread.id) == undone:
-            marks.put(tx, by.person_id, thread.id, wanted, desk.now())
+        mark = marks.MUTED if verb in ("mute", "unmute") else marks.FOLLOWED
+        if verb in ("mute", "follow"):
+            marks.put(tx, by.person_id, thread.id, mark, desk.now())
+        else:
+            marks.take_off(tx, by.person_id, thread.id, mark)
         return _marked(verb).format(subject=subject, number=number)
 
     return Wish((verb, str(number)), f"{verb} {number} (“{subject}”)", do)
@@ -154,7 +156,7 @@ def _marked(verb: str) -> str:
 
 # Posts and mailboxes --------------------------------------------------------------------------------------------------
 def _delete(tx: Connection, desk: Desk, by: Member, value: str) -> Wish:
-    number = int(value) if value.isascii() and value.isdigit() and len(value) < 18 else 0
+    number = limits.whole_number(value) or 0
     post = tx.execute(sa.select(posts).where(posts.c.forum_id == by.forum.id, posts.c.seq == number)).first()
     if post is None:
         raise CommandError(_("delete {number}: there is no such post here.").format(number=number))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server import limits
 from server.i18n import _, speaking
 
 APPROVE, REJECT, BAN, CANCEL = "approve", "reject", "ban", "cancel"
@@ -85,7 +86,7 @@ def _places(word: str, names: list[str], language: str) -> list[int]:
         return list(range(len(names)))
     found = []
     for piece in plain.split(","):
-        number = int(piece) if piece.isascii() and piece.isdigit() and len(piece) < 4 else 0
+        number = limits.whole_number(piece) or 0
         named = [place for place, name in enumerate(names) if name.casefold() == piece]
         if not named and not 0 < number <= len(names):
             return []

@@ -45,16 +45,16 @@ def of(tx: Connection, person_id: int, thread_id: int) -> str | None:
     return tx.execute(_OF, {"person": person_id, "thread": thread_id}).scalar()
 
 
-def put(tx: Connection, person_id: int, thread_id: int, mark: str | None, now: int) -> bool:
-    """Give the thread that mark, or (None) take it away; whether anything changed."""
-    if of(tx, person_id, thread_id) == mark:
-        return False
-    if mark is None:
-        tx.execute(delete(thread_marks).where(_k.person_id == person_id, _k.thread_id == thread_id))
-    else:
+def put(tx: Connection, person_id: int, thread_id: int, mark: str, now: int) -> None:
+    """Give the thread that mark, in place of another one."""
+    if of(tx, person_id, thread_id) != mark:
         row = {"person_id": person_id, "thread_id": thread_id, "mark": mark, "at": now}
         insert_or_set(tx, thread_marks, row, ["person_id", "thread_id"], ["mark", "at"])
-    return True
+
+
+def take_off(tx: Connection, person_id: int, thread_id: int, mark: str) -> None:
+    """Take that mark off the thread; the other one stays."""
+    tx.execute(delete(thread_marks).where(_k.person_id == person_id, _k.thread_id == thread_id, _k.mark == mark))
 
 
 def moved(tx: Connection, thread_id: int, into: int) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 
 from server import clock
+from server.bridge import MODES
 from server.desk.options import one_of, whole, yes_or_no
 from server.errors import CommandError
 from server.i18n import _
 from server.people.membership import ROLES
 
-MODES = ("each", "topics", "mentions", "daily", "weekly", "none")
 read_mode = one_of(*MODES)
 read_role = one_of(*ROLES)
 _read_conversations = one_of("each", "digest", "none")

@@ -156,7 +156,7 @@ subscriptions = Table(  # a target of posts, nothing else
     _to("forums", "forum_id"),
     _to("addresses", "address_id", index=True),
     _to("people", "person_id", null=True, index=True),
-    _words("mode", "each"),  # each | topics | mentions | daily | weekly | none
+    _words("mode", "each"),  # of bridge.MODES
     _words("conversations", "each"),  # each | digest | none
     _words("state", "active"),  # active | stopped | ended
     _flag("own_posts", False),

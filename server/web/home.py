@@ -39,13 +39,12 @@ async def community(request: web.Request) -> web.Response:
 
 async def forum(request: web.Request) -> web.Response:
     """`/f/FORUM`: threads by newest activity; `before` is the cursor of older ones."""
-    before = request.query.get("before", "")
-    if before and not (before.isascii() and before.isdigit() and len(before) < 18):
+    asked = request.query.get("before", "")
+    before = limits.whole_number(asked)
+    if asked and before is None:
         raise web.HTTPNotFound
     viewer = visit(request).viewer
-    found = await house(request).store.read(
-        threads.listing, viewer, request.match_info["forum"], int(before) if before else None
-    )
+    found = await house(request).store.read(threads.listing, viewer, request.match_info["forum"], before)
     row = found.forum
     mask = Mask(row.slug, row.mail_domain)
     path = f"/f/{row.slug}"
@@ -57,7 +56,7 @@ async def forum(request: web.Request) -> web.Response:
         listing=found,
         words={thread.id: mask.text(first_words(thread.words, EXCERPT_CHARS)) for thread in found.threads},
         subject=mask.text,
-        first_page=not before,
+        first_page=before is None,
         why_not=may(viewer, "post", row),
         may_join=may(viewer, "join", row) is None,
         is_member=row.id in viewer.roles,

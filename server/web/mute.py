@@ -52,9 +52,10 @@ async def act(request: web.Request) -> web.Response:
 
     def work(tx: Connection) -> Asked:
         asked = _asked(tx, house(request).secret, *_names(request))
-        muted = marks.of(tx, asked.person_id, asked.thread.id) == marks.MUTED
-        if muted == undo:
-            marks.put(tx, asked.person_id, asked.thread.id, None if undo else marks.MUTED, house(request).now())
+        if undo:
+            marks.take_off(tx, asked.person_id, asked.thread.id, marks.MUTED)
+        else:
+            marks.put(tx, asked.person_id, asked.thread.id, marks.MUTED, house(request).now())
         return asked
 
     return _page(request, await house(request).store.write(work), muted=not undo, done=True)

@@ -18,7 +18,7 @@ def thread_of(table: Table, seq: int) -> int:
     return int(rows(table, sa.select(posts.c.thread_id).where(posts.c.seq == seq))[0].thread_id)
 
 
-def put(table: Table, person: int, seq: int, mark: str | None) -> None:
+def put(table: Table, person: int, seq: int, mark: str) -> None:
     table.do(marks.put, person, thread_of(table, seq), mark, table.now)
 
 
@@ -48,7 +48,9 @@ def test_muting_is_undone(table: Table) -> None:
     bo = table.member("bo")
     table.post("ana", name="<a>")
     put(table, bo.person_id, 1, marks.MUTED)
-    put(table, bo.person_id, 1, None)
+    table.do(marks.take_off, bo.person_id, thread_of(table, 1), marks.FOLLOWED)
+    assert table.do(marks.of, bo.person_id, thread_of(table, 1)) == marks.MUTED
+    table.do(marks.take_off, bo.person_id, thread_of(table, 1), marks.MUTED)
     table.post("ana", parents=("<a>",))
     assert receivers(table, 2) == {bo.address_id}
 

@@ -130,7 +130,7 @@ def _begun(
 ) -> Accepted:
     """A reply that holds lines, published at once and booked for nobody yet."""
     inbound = prepared.inbound
-    names = [*inbound.refs, Ref(MESSAGE_ID, f"<{tokens.uuid7()}@{forum.mail_domain}>")]
+    names = [*inbound.refs, Ref(MESSAGE_ID, tokens.message_id(forum.mail_domain))]
     parents = [Ref(POST, str(opener_id))] if opener_id is not None else []
     stands = place.place(Names(tx, forum.id), names, parents, "")
     seq, modseq = forums.next_number(tx, forum.id)

@@ -12,7 +12,7 @@ from bridges.email.addresses import split
 from bridges.email.charsets import decode
 from bridges.email.parse import Mail
 from bridges.email.refusals import code_in, judge, says_why
-from server.bridge import Bounce, Refusal, Report
+from server.bridge import Bounce, Refusal, Report, Undelivered
 from server.errors import Rejected
 from server.i18n import _
 
@@ -34,9 +34,16 @@ class Failure:
     words: str
     delayed: bool = False
 
+    @property
+    def badness(self) -> int:
+        return _BADNESS.index(self.refusal)
+
 
 def read(mail: Mail, forum: str, token: str) -> Bounce | Report | None:
     """The bounce or complaint, or None for what says nothing of a mailbox (delays, receipts, vacation notices).
+
+    Of several recipients each is told by itself. Where none of them is the mailbox, it hands its mail on to them, and is lost only if
+    all of them are.
 
     Raises Rejected for a person's own words: nobody reads this address.
     """
@@ -50,11 +57,28 @@ def read(mail: Mail, forum: str, token: str) -> Bounce | Report | None:
                 owners=f"{forum}-owner"
             ),
         )
-    final = [failure for failure in failures(mail) if not failure.delayed]
+    found = failures(mail)
+    final = [failure for failure in found if not failure.delayed]
     if not final:
         return None
-    worst = max(final, key=lambda failure: _BADNESS.index(failure.refusal))
-    return Bounce(forum, token, worst.refusal, worst.status, fields.plain(worst.words, DIAGNOSTIC_CHARS))
+    each = _each(found, reached(mail))
+    told = min(final, key=lambda failure: failure.badness)
+    refusal = Refusal.OURS if any(one.refusal is None for one in each) else told.refusal
+    return Bounce(forum, token, refusal, told.status, _short(told), each if len(each) > 1 else ())
+
+
+def _each(found: list[Failure], arrived: list[str]) -> tuple[Undelivered, ...]:
+    """What is said of each address; of one that is named twice the mildest, since it handed the mail on to several."""
+    said = {}
+    for one in sorted(found, key=lambda failure: (failure.delayed, -failure.badness)):
+        refusal = None if one.delayed else one.refusal
+        said[one.recipient] = Undelivered(one.recipient, refusal, one.status, _short(one))
+    said |= {address: Undelivered(address, None) for address in arrived}
+    return tuple(said.values())
+
+
+def _short(failure: Failure) -> str:
+    return fields.plain(failure.words, DIAGNOSTIC_CHARS)
 
 
 def complaint(mail: Mail) -> str | None:
@@ -66,6 +90,11 @@ def complaint(mail: Mail) -> str | None:
             return fields.plain(decode(kind, guess=False), DIAGNOSTIC_CHARS)
     # Outlook.com sends the message alone, with a field that tells who complained
     return "abuse" if notices.read(mail).returned.has("x-hmxmroriginalrecipient") else None
+
+
+def reached(mail: Mail) -> list[str]:
+    """Whom a report says that it reached."""
+    return [one.address for one in dsn.said(mail) or [] if one.action in _ARRIVED]
 
 
 def failures(mail: Mail) -> list[Failure]:

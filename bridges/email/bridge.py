@@ -96,10 +96,11 @@ class EmailBridge:
     def commands(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
         return {"dkim": self._advise}
 
-    async def checks(self, forums: Sequence[Forum]) -> Sequence[Check]:
+    async def checks(self, forums: Sequence[Forum], reach: Mapping[str, int]) -> Sequence[Check]:
         """What mail of these forums needs of the world outside."""
         key = self._key if self._settings.dkim_selector else None
-        return await Doctor(self._settings, Resolver(self._settings.resolver), key).checks(forums)
+        doctor = Doctor(self._settings, Resolver(self._settings.resolver), key, self._house.url("/leave/"))
+        return await doctor.checks(forums, reach)
 
     async def _advise(self) -> str:
         if not self._settings.dkim_selector:

@@ -96,10 +96,14 @@ def bounces(forum: Forum) -> Callable[[Target], str]:
 
 
 def ways_out(forum: Forum, leave_url: str) -> Callable[[Target], bytes]:
-    """The receiver's own lines: List-Unsubscribe with their token, and one-click for it (RFC 8058 section 3.1)."""
+    """The receiver's own lines: List-Unsubscribe with their token, and one-click for it.
+
+    One-click is for https only (RFC 8058 section 3.1): a promise that mail programs would not keep says nothing.
+    """
+    one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if leave_url.startswith("https://") else ""
     before = f"List-Unsubscribe: <{headers.safe(leave_url)}".encode()
     between = f">,\r\n <mailto:{forum.slug}-leave+".encode()
-    after = f"@{forum.mail_domain}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode()
+    after = f"@{forum.mail_domain}>\r\n{one_click}".encode()
     without = bracketed("List-Unsubscribe", f"mailto:{address(forum, 'leave')}")
 
     def lines(target: Target) -> bytes:

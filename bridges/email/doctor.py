@@ -6,35 +6,42 @@ Asks and reports, changes nothing and sends nothing. Every look is bounded in ti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from ipaddress import ip_address
 
 import dns.reversename
 
-from bridges.email import dkim_key, rspamd, wire
+from bridges.email import dkim_key, greeting, rspamd, wire
 from bridges.email.dkim_key import Key
 from bridges.email.dmarc import Dmarc
 from bridges.email.dns import NOWHERE, Resolver, Temporary
 from bridges.email.settings import Relay, Settings, relay
 from bridges.email.wire import Unavailable
 from server.bridge import Check, Forum
+from server.config import host_port
 from server.i18n import _
 
 HOSTS = 5  # of a domain, looked at
 ADDRESSES = 8  # of those hosts
-GREETING_BYTES = 512
 
 
 class Doctor:
-    """Looks at the domains of some forums and at the relay. `key` is None where the relay signs."""
+    """Looks at the domains of some forums and at the relay. `key` is None where the relay signs.
 
-    def __init__(self, settings: Settings, resolver: Resolver, key: Key | None) -> None:
+    `leave_url`: where one-click unsubscribing leads; `smtp_port`: what the world's mail servers connect to.
+    """
+
+    def __init__(
+        self, settings: Settings, resolver: Resolver, key: Key | None, leave_url: str, smtp_port: int = 25
+    ) -> None:
         self._settings, self._resolver, self._key = settings, resolver, key
+        self._leave_url, self._smtp_port = leave_url, smtp_port
         self._relay: Relay = relay(settings.relay)
 
-    async def checks(self, forums: Sequence[Forum]) -> list[Check]:
-        """Everything, the relay first, then each mail domain."""
-        found = [*await self._of_relay(), *await self._doors(), *await self._filter()]
+    async def checks(self, forums: Sequence[Forum], reach: Mapping[str, int]) -> list[Check]:
+        """Everything, the relay first, then each mail domain. `reach`: to how many mailboxes a forum writes at once."""
+        found = [*await self._of_relay(), self._quota(reach), *await self._doors(), *await self._filter()]
+        found.append(self._one_click())
         for domain in dict.fromkeys((self._settings.domain, *(forum.mail_domain for forum in forums))):
             if domain.rpartition(".")[2] in NOWHERE:
                 why = _("{domain} is for this machine only; nothing is looked up").format(domain=domain)
@@ -42,6 +49,7 @@ class Doctor:
                 continue
             looks = (
                 (_("MX"), self._mx(domain)),
+                (_("SMTP"), self._smtp(domain)),
                 (_("SPF"), self._spf(domain)),
                 (_("DKIM"), self._dkim(domain)),
                 (_("DMARC"), self._dmarc(domain)),
@@ -75,7 +83,7 @@ class Doctor:
             link = await wire.connect(self._relay, self._settings.domain)
         except Unavailable as problem:
             fix = _("Start the mail server there, or set [email] relay to one that takes our mail.")
-            return [Check(_("relay"), False, str(problem), fix), self._quota()]
+            return [Check(_("relay"), False, str(problem), fix)]
         offers = link.extensions
         await link.close()
         detail = _("{relay} takes our mail").format(relay=to)
@@ -83,7 +91,7 @@ class Doctor:
             detail += _(", one command at a time, which is slow (RFC 2920)")
         if "SMTPUTF8" not in offers:
             detail += _("; addresses beyond ASCII cannot be written to (RFC 6531)")
-        return [Check(_("relay"), True, detail), self._tls("STARTTLS" in offers), self._quota()]
+        return [Check(_("relay"), True, detail), self._tls("STARTTLS" in offers)]
 
     def _tls(self, offered: bool) -> Check:
         name = _("TLS to the relay")
@@ -96,24 +104,48 @@ class Doctor:
         fix = _("Use a relay on this machine, or one that offers STARTTLS or smtps://.")
         return Check(name, False, _("the relay offers none: mail and password go in the clear"), fix)
 
-    def _quota(self) -> Check:
-        most = self._settings.relay_per_hour
-        if most:
-            detail = _("at most {most} mails an hour; a wide post waits for the next hour").format(most=most)
-            return Check(_("quota"), True, detail)
-        if _is_loopback(self._relay.host):
-            return Check(_("quota"), True, _("none: the relay is on this machine"))
-        fix = _("If your provider allows so many mails an hour, write the number to [email] relay_per_hour.")
-        return Check(_("quota"), None, _("none is set"), fix)
+    def _quota(self, reach: Mapping[str, int]) -> Check:
+        """What the relay allows, beside what the forum with most mailboxes needs for one post."""
+        most, name = self._settings.relay_per_hour, _("quota")
+        widest = max(reach, key=lambda slug: reach[slug], default="")
+        needs = _("a post of {forum} is {count} mails").format(forum=widest, count=reach[widest]) if widest else ""
+        if not most and _is_loopback(self._relay.host):
+            return Check(name, True, _("none: the relay is on this machine"))
+        if not most:
+            fix = _("If your provider allows only so many mails an hour, write the number to [email] relay_per_hour.")
+            return Check(name, None, "; ".join(filter(None, (_("none is set"), needs))), fix)
+        allows = _("at most {most} mails an hour").format(most=most)
+        if not widest or reach[widest] <= most:
+            return Check(name, True, "; ".join(filter(None, (allows, needs))))
+        hours = -(-reach[widest] // most)
+        why = _("{allows}, but {needs}: the last ones leave {hours} hours late").format(
+            allows=allows, needs=needs, hours=hours - 1
+        )
+        fix = _(
+            "Ask the provider for {count} an hour and write what you get to [email] relay_per_hour, or use a relay of your own. "
+            "Members with daily or weekly delivery get one mail for many posts."
+        )
+        return Check(name, False, why, fix.format(count=reach[widest]))
+
+    def _one_click(self) -> Check:
+        """Mail programs show the button for https only (RFC 8058 section 3.1), and large providers ask bulk senders for it."""
+        name = _("one-click unsubscribe")
+        if self._leave_url.startswith("https://"):
+            return Check(name, True, _("offered in every mail"))
+        why = _(
+            "not offered: pages are not at https, and RFC 8058 allows it there only; List-Unsubscribe alone is sent"
+        )
+        return Check(name, False, why, _("Give the pages a certificate, and write https:// in [server] base_url."))
 
     async def _doors(self) -> list[Check]:
         """Whether our own doors answer: only while the server runs."""
         found = []
-        for key, where in (("listen", self._settings.listen), ("lmtp_listen", self._settings.lmtp_listen)):
+        doors = (("listen", self._settings.listen, "EHLO"), ("lmtp_listen", self._settings.lmtp_listen, "LHLO"))
+        for key, where, hello in doors:
             if where:
                 name = f"[email] {key} = {where}"
-                greeting = await _greeting(where)
-                if greeting.startswith("220"):
+                host, port = host_port(where)
+                if not (await greeting.visit(host, port, self._settings.domain, hello)).problem:
                     found.append(Check(name, True, _("takes mail")))
                 else:
                     found.append(Check(name, None, _("nobody answers there: is `junto serve` running?")))
@@ -133,6 +165,33 @@ class Doctor:
             why = _("{hosts} has no address").format(hosts=", ".join(nowhere))
             return Check(name, False, why, _("Give it an A or AAAA record (never a CNAME, RFC 2181 section 10.3)."))
         return Check(name, True, ", ".join(hosts))
+
+    async def _smtp(self, domain: str) -> Check:
+        """Whether who takes mail for the domain answers there, and offers to encrypt it (RFC 3207)."""
+        name = f"SMTP of {domain}"
+        pairs = [(host, address) for host in await self._exchangers(domain) for address in await self._addresses(host)]
+        if not pairs:
+            return Check(name, None, _("no address is known to look at"))
+        visits = [
+            greeting.visit(address, self._smtp_port, self._settings.domain) for _host, address in pairs[:ADDRESSES]
+        ]
+        said = list(zip(pairs, await asyncio.gather(*visits), strict=False))
+        shown = [f"{host} ({address}): {visit.problem}" for (host, address), visit in said if visit.problem]
+        if shown:
+            fix = _("Start the mail server there, and open port 25 to it.")
+            if not any(visit.refused for _pair, visit in said):
+                fix += " " + _(
+                    "Many networks let nobody out to port 25: if this one is such, look from another machine."
+                )
+            refused = any(visit.refused for _pair, visit in said)
+            return Check(name, False if refused else None, "; ".join(shown), fix)
+        bare = [host for (host, _address), visit in said if "STARTTLS" not in visit.extensions]
+        if bare:
+            why = _("{hosts} offers no STARTTLS: mail to the forums comes in the clear")
+            fix = _("Give it a certificate. In Postfix: smtpd_tls_security_level = may, and smtpd_tls_chain_files.")
+            return Check(name, False, why.format(hosts=", ".join(dict.fromkeys(bare))), fix)
+        hosts = ", ".join(dict.fromkeys(host for host, _address in pairs))
+        return Check(name, True, _("{hosts} answers and offers STARTTLS").format(hosts=hosts))
 
     async def _exchangers(self, domain: str) -> list[str]:
         """The hosts that take mail for the domain, the preferred one first (RFC 5321 section 5.1)."""
@@ -226,16 +285,3 @@ def _key_of(text: bytes) -> bytes:
         if name == b"p":
             return value
     return b""
-
-
-async def _greeting(where: str) -> str:
-    """The first line of whoever listens there, "" if nobody does."""
-    host, _colon, port = where.rpartition(":")
-    try:
-        async with asyncio.timeout(5):
-            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), limit=GREETING_BYTES)
-            line = await reader.readline()
-            writer.close()
-    except (OSError, TimeoutError, ValueError):
-        return ""
-    return line.decode("ascii", "replace")

@@ -25,6 +25,7 @@ WATCH_SECONDS = 5.0
 CHUNK = 256 * 1024  # of a large body that is handed to the socket at once
 LINE_BYTES = 8 * 1024
 UNREAD_REPLIES = 100
+RELAYS_TROUBLE = ("4.3.", "4.5.", "4.7.")  # RFC 3463: its system, the protocol, its policy
 OPERATORS_FAULT = frozenset((530, 534, 535, 538))  # RFC 4954 section 6: our credentials, not this receiver
 
 
@@ -58,7 +59,8 @@ class Reply(NamedTuple):
             return Sent(detail=detail)
         if 500 <= self.code < 600 and self.code not in OPERATORS_FAULT:
             return Failed(detail, code, judge(code, detail) if to_rcpt else Refusal.OURS)
-        return Later(detail, code)
+        of_mailbox = to_rcpt and 400 <= self.code < 500 and not code.startswith(RELAYS_TROUBLE)
+        return Later(detail, code, refusal=judge(code, detail) if of_mailbox else Refusal.OURS)
 
 
 @dataclass(slots=True)

@@ -45,6 +45,7 @@ from server.bridge.inbound import (
     Request,
     Result,
     Retract,
+    Undelivered,
 )
 from server.bridge.lots import Failed, Later, Lot, Outcome, Sent, Settle, Target, Traits
 from server.bridge.outbound import (
@@ -143,6 +144,7 @@ __all__ = [
     "StateItem",
     "Target",
     "Traits",
+    "Undelivered",
     "Way",
     "Ways",
     "Writer",

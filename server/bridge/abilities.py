@@ -91,8 +91,11 @@ class Check:
 
 @runtime_checkable
 class Checks(Protocol):
-    async def checks(self, forums: Sequence[Forum]) -> Sequence[Check]:
-        """Look at everything outside that these forums depend on. Raises nothing that has to do with what it finds."""
+    async def checks(self, forums: Sequence[Forum], reach: Mapping[str, int]) -> Sequence[Check]:
+        """Look at everything outside that these forums depend on. Raises nothing that has to do with what it finds.
+
+        `reach`: to how many targets of this channel a new thread of a forum goes at once, by slug; forums without any are missing.
+        """
 
 
 @runtime_checkable

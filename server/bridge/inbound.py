@@ -102,14 +102,28 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """What is said of one address. `refusal` None: it arrived there, or is still being tried."""
+
+    address: str
+    refusal: Refusal | None
+    status: str = ""
+    diagnostic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Bounce:
-    """A mail to the subscription behind `token` did not arrive. `status` is RFC 3463, `diagnostic` the far side's words."""
+    """A mail to the subscription behind `token` did not arrive. `status` is RFC 3463, `diagnostic` the far side's words.
+
+    `each`: where several are named, what is said of each; what is said of the subscription's own address then counts instead.
+    """
 
     forum: str
     token: str
     refusal: Refusal
     status: str = ""
     diagnostic: str = ""
+    each: tuple[Undelivered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,12 +38,16 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Temporary; `after_ms` overrides the backoff when the far side said when. `down`: the whole channel is away, not this target."""
+    """Temporary; `after_ms` overrides the backoff when the far side said when. `down`: the whole channel is away, not this target.
+
+    `refusal`: what it says of the address should it be the last word, when trying is given up.
+    """
 
     detail: str
     code: str = ""
     after_ms: int | None = None
     down: bool = False
+    refusal: Refusal = Refusal.OURS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
@@ -18,7 +18,9 @@ from server.desk import forums
 from server.errors import JuntoError
 from server.house import Household
 from server.i18n import _
+from server.people import subscriptions
 
+Reach = Mapping[str, Mapping[str, int]]
 FREE_BYTES = 1024 * 1024 * 1024  # below this a busy week of attachments may fill the disk
 MARKS = {True: "ok", False: "WRONG", None: "?"}
 
@@ -26,9 +28,9 @@ MARKS = {True: "ok", False: "WRONG", None: "?"}
 def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Look at database, disk, DNS, relay and whatever else this server needs; say how to mend each problem."""
     with built(config) as home:
-        database, known = _database(home)
+        database, known, reach = _database(home)
         found = [database, _disk(home), _secrets(home), _operator(home), _address(home)]
-        found += asyncio.run(_of_bridges(home, known))
+        found += asyncio.run(_of_bridges(home, known, reach))
     show.answer(as_json, [asdict(check) for check in found], _text(found))
     if any(check.ok is False for check in found):
         raise typer.Exit(1)
@@ -45,24 +47,25 @@ def _text(found: Sequence[Check]) -> str:
     return "\n".join(lines)
 
 
-async def _of_bridges(home: Household, known: Sequence[Forum]) -> list[Check]:
+async def _of_bridges(home: Household, known: Sequence[Forum], reach: Reach) -> list[Check]:
     found: list[Check] = []
     for made in home.bridges.values():
         if isinstance(made, Checks):
-            found += await made.checks(known)
+            found += await made.checks(known, reach.get(made.traits.channel, {}))
     return found
 
 
-def _database(home: Household) -> tuple[Check, list[Forum]]:
+def _database(home: Household) -> tuple[Check, list[Forum], Reach]:
     name = _("database")
     try:
         home.store.open()
         rows = home.store.read_now(forums.all_forums)
+        reach = home.store.read_now(subscriptions.reach)
     except (JuntoError, OSError) as problem:
-        return Check(name, False, str(problem), _("Look at [database] url, and whether the database runs.")), []
+        return Check(name, False, str(problem), _("Look at [database] url, and whether the database runs.")), [], {}
     known = [forums.view(row, home.desk.base_url) for row in rows]
     detail = _("answers, and knows {count} forums").format(count=len(known))
-    return Check(name, True, detail), known
+    return Check(name, True, detail), known, reach
 
 
 def _disk(home: Household) -> Check:

@@ -46,10 +46,13 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A delivery to a subscription that failed for good, and what that says of its address. `probe`: it was our own question."""
+    """A delivery to a subscription that failed for good, or was given up, and what that says of its address.
+
+    `probe`: it was our own question.
+    """
 
     subscription: int
-    outcome: Failed
+    outcome: Failed | Later
     probe: bool
 
 
@@ -292,34 +295,34 @@ _SENT = (
 
 
 def settle(tx: Connection, traits: Traits, results: Sequence[Settled], now: int) -> list[Refused]:
-    """Write what came of attempts, in groups; what was refused. A claim that was lost meanwhile (another attempt number) is left alone."""
+    """Write what came of attempts; what was refused or given up. A claim lost meanwhile (another attempt number) is left alone."""
     owned = {row.id: row for row in tx.execute(_CLAIMED, {"ids": [result.delivery for result in results]})}
     mine = [r for r in results if r.delivery in owned and owned[r.delivery].attempts == r.attempt]
     sent = [r.delivery for r in mine if isinstance(r.outcome, Sent)]
     if sent:
         tx.execute(_SENT, {"ids": sent, "now": now})
+    refused = []
     for result in mine:
-        if not isinstance(result.outcome, Sent):
-            _settle_unsent(tx, traits, result, owned[result.delivery].created_at, now)
+        row, outcome = owned[result.delivery], result.outcome
+        if isinstance(outcome, Sent):
+            continue
+        again = isinstance(outcome, Later) and now - row.created_at < traits.give_up_ms
+        _settle_unsent(tx, result.delivery, outcome, again, now)
+        if not again and row.subscription_id is not None:
+            refused.append(Refused(row.subscription_id, outcome, row.item_kind == "notice"))
     insert_rows(tx, attempts, ATTEMPT, [_attempt(result, now) for result in mine])
-    return [
-        Refused(row.subscription_id, result.outcome, row.item_kind == "notice")
-        for result in mine
-        for row in [owned[result.delivery]]
-        if isinstance(result.outcome, Failed) and row.subscription_id is not None
-    ]
+    return refused
 
 
-def _settle_unsent(tx: Connection, traits: Traits, result: Settled, created_at: int, now: int) -> None:
-    outcome = result.outcome
+def _settle_unsent(tx: Connection, delivery: int, outcome: Later | Failed, again: bool, now: int) -> None:
     values: dict[str, Any] = {"lease_until": None, "detail": outcome.detail}
-    if isinstance(outcome, Later) and now - created_at < traits.give_up_ms:
+    if again and isinstance(outcome, Later):
         values["state"] = "due"
         if outcome.after_ms is not None:
             values["not_before"] = now + max(outcome.after_ms, 0)
     else:
         values |= {"state": "failed", "settled_at": now}
-    tx.execute(deliveries.update().where(_d.id == result.delivery).values(**values))
+    tx.execute(deliveries.update().where(_d.id == delivery).values(**values))
 
 
 ATTEMPT = ("delivery_id", "number", "at", "outcome", "code", "detail")

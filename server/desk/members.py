@@ -179,7 +179,10 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:
     """A mail to a subscription did not arrive, be it a post or our own question whether they do."""
     subscription, of_probe = _of_bounce_token(tx, desk, inbound.token)
-    health.bounced(tx, desk, subscription, inbound.refusal, inbound.status, inbound.diagnostic, of_probe)
+    own = subscriptions.by_id(tx, subscription).address
+    said = next((one for one in inbound.each if one.address == own), inbound)
+    if said.refusal is not None:
+        health.bounced(tx, desk, subscription, said.refusal, said.status, said.diagnostic, of_probe)
     return Accepted()
 
 

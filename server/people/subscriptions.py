@@ -150,6 +150,16 @@ def active(tx: Connection) -> int:
     return tx.scalar(select(func.count()).select_from(subscriptions).where(subscriptions.c.state == "active")) or 0
 
 
+def reach(tx: Connection) -> dict[str, dict[str, int]]:
+    """To how many targets a new thread goes at once, by channel and the forum's slug."""
+    counted = select(addresses.c.channel, forums.c.slug, func.count()).join_from(subscriptions, addresses).join(forums)
+    at_once = (subscriptions.c.state == "active", subscriptions.c.mode.in_(("each", "topics")))
+    found: dict[str, dict[str, int]] = {}
+    for channel, slug, count in tx.execute(counted.where(*at_once).group_by(addresses.c.channel, forums.c.slug)):
+        found.setdefault(channel, {})[slug] = count
+    return found
+
+
 def bounces_since(tx: Connection, subscription_id: int, since: int) -> list[Row[Any]]:
     """What was recorded of the subscription since then."""
     mine = (bounces.c.subscription_id == subscription_id, bounces.c.at >= since)

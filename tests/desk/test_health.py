@@ -13,7 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server import clock
-from server.bridge import Accepted, Author, Bounce, Failed, Join, Lot, Outcome, Proof, Refusal, Report, Settle
+from server.bridge import (
+    Accepted,
+    Author,
+    Bounce,
+    Failed,
+    Join,
+    Later,
+    Lot,
+    Outcome,
+    Proof,
+    Refusal,
+    Report,
+    Settle,
+    Undelivered,
+)
 from server.delivery import health, items, outbox
 from server.delivery.courier import Courier
 from server.desk import members
@@ -93,6 +107,16 @@ def test_after_three_days_a_probe_asks_and_nothing_stops_yet(shore: Shore) -> No
     shore.days(3, GONE)
     assert len(shore.notices("probe")) == 1
     assert shore.row.state == "active"
+
+
+@pytest.mark.parametrize(("own", "recorded"), [(MISSED, [False]), (GONE, [True]), (None, [])])
+def test_of_a_report_on_several_only_the_mailbox_itself_counts(
+    shore: Shore, own: Refusal | None, recorded: list[bool]
+) -> None:
+    each = (Undelivered("else@x.test", GONE, "5.1.1"), Undelivered("bo@x.test", own, "4.2.2"))
+    told = Bounce("pools", shore.token(), MISSED, "4.4.1", each=each)
+    shore.table.do(members.bounce, shore.table.desk, told)
+    assert [row.permanent for row in rows(shore.table, sa.select(bounces))] == recorded
 
 
 def test_a_probe_that_comes_back_stops_the_mail_and_not_the_membership(shore: Shore) -> None:
@@ -328,6 +352,25 @@ async def test_what_the_relay_refuses_of_us_says_nothing(shore: Shore, outcome: 
         shore.table.post("ana")
     await courier(shore.table, Refusing(outcome), lambda: all(row.state == "failed" for row in booked(shore.table)))
     assert (shore.row.bounce_score, rows(shore.table, sa.select(bounces))) == (0, [])
+
+
+async def test_what_was_refused_for_now_until_it_was_given_up_counts_once(shore: Shore) -> None:
+    far = Refusing(Later("452 4.2.2 mailbox full", "4.2.2", refusal=MISSED))
+    shore.table.post("ana")
+    await courier(shore.table, far, lambda: booked(shore.table)[0].attempts == 1 and far.said == 1)
+    assert rows(shore.table, sa.select(bounces)) == []
+    shore.table.now += POST.give_up_ms
+    await courier(shore.table, far, lambda: booked(shore.table)[0].state == "failed")
+    (noted,) = rows(shore.table, sa.select(bounces))
+    assert (noted.permanent, noted.status, noted.diagnostic) == (False, "4.2.2", "452 4.2.2 mailbox full")
+
+
+async def test_a_relay_that_was_away_until_all_was_given_up_says_nothing_of_a_mailbox(shore: Shore) -> None:
+    shore.table.post("ana")
+    shore.table.now += POST.give_up_ms
+    away = Refusing(Later("nobody answers", "4.4.1", down=True))
+    await courier(shore.table, away, lambda: booked(shore.table)[0].state == "failed")
+    assert rows(shore.table, sa.select(bounces)) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from([GONE, MISSED])), max_size=60))

@@ -176,7 +176,7 @@ async def test_leaving_by_the_address_in_the_mail_and_by_one_click(shore: Town, 
     links = {}
     for name in ("bruno", "chidi"):
         got = read((await asyncio.to_thread(postfix.mailbox(f"{name}@{members}").wait_for, 1))[0])
-        assert got["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert got["List-Unsubscribe-Post"] is None  # the town's pages are not at https
         links[name] = [part.strip(" <>") for part in str(got["List-Unsubscribe"]).split(",")]
 
     to = next(link for link in links["bruno"] if link.startswith("mailto:")).removeprefix("mailto:").partition("?")[0]

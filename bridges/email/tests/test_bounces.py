@@ -78,10 +78,36 @@ def test_what_is_no_failure_says_nothing(action: str) -> None:
     assert told(report(f"Final-Recipient: rfc822; ana@members.test\nAction: {action}\nStatus: 4.4.1")) is None
 
 
-def test_the_worst_of_several_counts() -> None:
-    found = told(report("Action: delayed\nStatus: 4.4.1", "Action: failed\nStatus: 4.2.2", FAILED))
+def of(address: str, action: str, status: str) -> str:
+    return f"Final-Recipient: rfc822; {address}\nAction: {action}\nStatus: {status}"
+
+
+def test_several_recipients_are_told_each_by_itself() -> None:
+    found = told(report(of("bo@members.test", "failed", "4.2.2"), FAILED))
     assert isinstance(found, Bounce)
-    assert (found.refusal, found.status) == (Refusal.GONE, "5.1.1")
+    assert [(one.address, one.refusal, one.status) for one in found.each] == [
+        ("ana@members.test", Refusal.GONE, "5.1.1"),
+        ("bo@members.test", Refusal.MISSED, "4.2.2"),
+    ]
+    assert (found.refusal, found.status) == (Refusal.MISSED, "4.2.2")  # for a mailbox that hands its mail on to both
+
+
+@pytest.mark.parametrize(("action", "status"), [("delivered", "2.0.0"), ("delayed", "4.4.1")])
+def test_a_mailbox_that_hands_its_mail_on_is_not_lost_while_one_of_them_gets_it(action: str, status: str) -> None:
+    found = told(report(FAILED, of("Bo@Members.test", action, status)))
+    assert isinstance(found, Bounce)
+    assert found.refusal is Refusal.OURS
+    assert {one.address: one.refusal for one in found.each} == {
+        "ana@members.test": Refusal.GONE,
+        "bo@members.test": None,
+    }
+
+
+def test_who_is_told_of_twice_is_told_of_by_the_milder() -> None:
+    expanded = f"Original-Recipient: rfc822; ana@members.test\n{of('bo@members.test', 'failed', '4.2.2')}"
+    found = told(report(FAILED, expanded))
+    assert isinstance(found, Bounce)
+    assert (found.refusal, found.each) == (Refusal.MISSED, ())
 
 
 def test_a_missing_status_is_found_in_the_words() -> None:

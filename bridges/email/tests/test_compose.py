@@ -110,6 +110,14 @@ def test_every_list_field_is_there_once() -> None:
     assert all(len(message.get_all(name) or []) == 1 for name in message if name.lower().startswith("list-"))
 
 
+def test_one_click_is_promised_only_where_the_page_is_at_https() -> None:
+    sent = compose(mailed(), {}, LEAVE_URL.replace("https:", "http:"), AS_IT_IS).copy(target(leave=LEAVE))
+    assert (
+        read(sent)["List-Unsubscribe"] == f"<http://talk.test/leave/{LEAVE}>, <mailto:tides-leave+{LEAVE}@lists.test>"
+    )
+    assert "List-Unsubscribe-Post" not in read(sent)
+
+
 def test_each_copy_says_how_to_mute_its_thread() -> None:
     sent = compose(mailed(), {}, LEAVE_URL, AS_IT_IS, MUTE_URL).copy(target(leave=LEAVE, mute="m" * 26))
     assert read(sent)["X-Junto-Mute"] == (

@@ -1,7 +1,8 @@
 """Answers to notices about held posts: a moderator decides, an author takes back. By mail (`act`) or by a page (`decide`).
 
-The token of the notice proves the mailbox that it was sent to, and that alone: whether its reader still looks after the forum is
-asked again. It is not used up, for a report may hold several posts; whoever decides second is told who was first.
+The token of the notice says what is answered, never who answers: it goes along with a mail that is forwarded. By mail the author must
+be who was asked, or look after the forum too; whether they still do is asked again. The token is not used up, for a report may hold
+several posts; whoever decides second is told who was first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from server import bridge
 from server.bridge import Accepted, Act, Result
 from server.delivery import letters
 from server.delivery.waiting import how
-from server.desk import Desk, decide, forums
+from server.desk import Desk, author, decide, forums
 from server.errors import CommandError, Rejected
 from server.i18n import _, speaking
 from server.moderation import audit, queue, words
@@ -76,6 +77,8 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
         raise Rejected(
             "5.7.1", _("This mail is too old to be answered: see the latest one, or the page that it names.")
         )
+    author.refuse_forged(inbound.author)
+    _refuse_others(tx, by, inbound.author)
     with speaking(by.language):
         verdict = words.read(inbound.words, by.names, by.language)
         if isinstance(verdict, words.Unclear):
@@ -87,6 +90,16 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
         subject = subject.format(forum=by.forum.title, names=", ".join(about))
     _confirm(tx, desk, by, inbound, subject, "\n".join(lines))
     return Accepted()
+
+
+def _refuse_others(tx: Connection, by: Asked, writer: bridge.Author) -> None:
+    """Raise Rejected unless the answer is from the person who was asked, or from somebody who looks after the forum too."""
+    who = author.find(tx, writer)
+    if who is not None and who.person_id == by.person_id:
+        return
+    member = membership.of(tx, who.person_id, by.forum.id) if who is not None and not by.by_author else None
+    if member is None or member.state != "active" or member.role not in membership.MODERATORS:
+        raise Rejected("5.7.1", _("Please answer from the address that this was sent to: your answer was not taken."))
 
 
 def _help(by: Asked) -> list[str]:

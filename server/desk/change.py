@@ -70,7 +70,7 @@ def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not
         outbox.drop_item(tx, kind, item_id, "taken back by its author", now)
     book.change(tx, desk, "retraction", post_id, post_id, but_not, now)
     posts.empty(tx, post_id, "retracted", now)
-    withdrawn(tx, row.thread_id, post_id)
+    withdrawn(tx, row.thread_id)
     forums.changed(tx, forum.id, "retraction", post_id, now)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from server import subjects
 from server.bridge import Ref
 from server.desk import posts
 from server.people import marks
@@ -42,6 +43,13 @@ _SUBJECTS: sa.Select[Any] = (
     .join_from(posts_table, threads, _t.id == _p.thread_id)
     .where(_p.id == sa.bindparam("post"))
 )
+_STILL_CALLED: sa.Select[Any] = (
+    sa.select(_p.subject)
+    .where(_p.thread_id == sa.bindparam("thread"), _p.state == "published", _p.subject != "")
+    .order_by(_p.seq)
+    .limit(1)
+)
+_TAKEN_BACK = sa.select(_p.id).where(_p.state != "published")
 _ADD = refs.insert().returning(_r.id, _r.post_id, _r.thread_id)
 _ARRIVED = (
     refs.update()
@@ -185,11 +193,12 @@ def known(tx: Connection, forum_id: int, names: Sequence[Ref]) -> dict[tuple[str
     return found
 
 
-def withdrawn(tx: Connection, thread_id: int, post_id: int) -> None:
-    """A post of the thread was taken back. If the thread has its name from it, that goes too: it may be its very words."""
+def withdrawn(tx: Connection, thread_id: int) -> None:
+    """A post of the thread was taken back. If the thread had its name from it, it is called as what is left of it calls it."""
     mine = _t.id == thread_id
     tx.execute(threads.update().where(mine).values(posts=_t.posts - 1))
-    tx.execute(threads.update().where(mine, _t.root_post_id == post_id).values(subject=""))
+    called = tx.scalar(_STILL_CALLED, {"thread": thread_id}) or ""
+    tx.execute(threads.update().where(mine, _t.root_post_id.in_(_TAKEN_BACK)).values(subject=subjects.bare(called)))
 
 
 # Many rows at once, for `desk.many` -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server.bridge import Accepted, Act, Attachment, Author, Duplicate, Held, Letter, Proof, Ref, Retract
+from server.bridge import MESSAGE_ID, Accepted, Act, Attachment, Author, Duplicate, Held, Letter, Proof, Ref, Retract
 from server.delivery import fuse, outbox
 from server.desk import change, decide, letters, members
 from server.errors import Rejected
@@ -21,6 +21,7 @@ from server.store.schema import (
     people,
     posts,
     revisions,
+    threads,
 )
 from tests.desk.conftest import POST, Table
 
@@ -286,3 +287,17 @@ def test_who_joined_without_a_name_gets_the_one_on_the_first_post_that_is_surely
     assert name() == ""
     table.post("ana", proof=Proof.AUTHENTICATED)
     assert name() == "Ana"
+
+
+def test_a_thread_whose_first_post_was_taken_back_is_called_as_its_answers_call_it(table: Table) -> None:
+    table.forum()
+    for name in ("ana", "bo"):
+        table.member(name)
+    table.post("ana", subject="Low tide", name="<1@x.test>")
+    table.post("bo", subject="Re: Low tide", name="<2@x.test>", parents=["<1@x.test>"])
+    ana = Author("post", "ana@x.test", "Ana", Proof.SESSION)
+    table.do(change.retract, table.desk, Retract("pools", ana, Ref(MESSAGE_ID, "<1@x.test>")))
+    assert rows(table, sa.select(threads.c.subject))[0].subject == "Low tide"
+    bo = Author("post", "bo@x.test", "Bo", Proof.SESSION)
+    table.do(change.retract, table.desk, Retract("pools", bo, Ref(MESSAGE_ID, "<2@x.test>")))
+    assert rows(table, sa.select(threads.c.subject))[0].subject == ""

@@ -138,7 +138,10 @@ def test_without_moderators_the_operator_decides(table: Table) -> None:
 def test_approve_publishes_and_says_so_in_one_mail(table: Table, notices: Notices) -> None:
     table.post("eve", subject="Hello")
     notice = notices.one("mod")
-    assert answer(table, notice, "Approve.", by="somebody-else") == Accepted()
+    with pytest.raises(Rejected, match="Please answer from the address"):  # it was forwarded to somebody
+        answer(table, notice, "Approve.", by="somebody-else")
+    assert states(table) == ["held"]
+    assert answer(table, notice, "Approve.") == Accepted()
     assert states(table) == ["published"]
     told = notices.one("mod")
     assert told.in_reply_to == ("<a@x.test>",)

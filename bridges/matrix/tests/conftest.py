@@ -27,6 +27,7 @@ async def homeserver() -> AsyncIterator[Homeserver]:
     yield found
     found.mute = False
     await runner.cleanup()
+    assert found.wrong == []
 
 
 @pytest_asyncio.fixture

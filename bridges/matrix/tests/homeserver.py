@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from bridges.matrix.tests import schemas
+
 Answer = web.StreamResponse | None
 
 
@@ -25,7 +27,10 @@ class Asked:
 
 @dataclass
 class Homeserver:
-    """`before` may answer a request instead of the homeserver; None lets it through."""
+    """`before` may answer a request instead of the homeserver; None lets it through.
+
+    Whatever would become an event is held against the schemas; `wrong` has what did not pass, and a test ends badly by it.
+    """
 
     asked: list[Asked] = field(default_factory=list)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -34,6 +39,7 @@ class Homeserver:
     mute: bool = False
     devices: bool = True
     url: str = ""
+    wrong: list[str] = field(default_factory=list)
     _transactions: dict[str, str] = field(default_factory=dict)
 
     def sent(self) -> list[dict[str, Any]]:
@@ -48,6 +54,10 @@ class Homeserver:
         is_json = request.content_type == "application/json" and raw
         asked = Asked(request.method, request.path, dict(request.query), json.loads(raw) if is_json else raw)
         self.asked.append(asked)
+        try:
+            _check(asked)
+        except schemas.Wrong as problem:
+            self.wrong.append(str(problem))
         while self.mute:
             await asyncio.sleep(0.01)
         return self.before(asked) or self._answer(asked)
@@ -86,6 +96,18 @@ class Homeserver:
             sender = asked.query.get("user_id", "")
             self.events[known] = {"event_id": known, "type": kind, "sender": sender, "content": asked.body}
         return known
+
+
+def _check(asked: Asked) -> None:
+    parts = asked.path.split("/")
+    if asked.method == "PUT" and "/send/" in asked.path:
+        schemas.check(parts[-2], asked.body)
+    elif asked.method == "PUT" and "/redact/" in asked.path:
+        schemas.check("m.room.redaction", asked.body)
+    elif asked.method == "PUT" and "/state/" in asked.path:
+        schemas.check(parts[parts.index("state") + 1], asked.body)
+    elif asked.path.endswith("/createRoom"):
+        schemas.created(asked.body)
 
 
 def error(status: int, code: str, words: str = "", **more: Any) -> web.Response:

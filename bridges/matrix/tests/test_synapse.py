@@ -47,6 +47,7 @@ async def world(synapse: Synapse, tmp_path: Path) -> AsyncIterator[World]:
         assert isinstance(outcomes.only, Sent)
         (found.room,) = house.rooms
         yield found
+        await found.audit()
     finally:
         await found.stop()
 

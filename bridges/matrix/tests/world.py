@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from bridges.matrix import MatrixBridge, Settings
+from bridges.matrix.tests import schemas
 from bridges.matrix.tests.samples import Outcomes, lot
 from server.bridge import Forum, Inbound, Outbound, Sent
 from tests.fakes import RecordingHouse
@@ -40,6 +42,18 @@ class World:
     async def stop(self) -> None:
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
+
+    async def audit(self) -> None:
+        """What the homeserver keeps of us in the room and its space is as the specification says, to the last event."""
+        token = json.loads(self.synapse.registration.read_text())["as_token"]
+        bot = Account("", "", token, "")
+        events = await asyncio.to_thread(self.synapse.messages, bot, self.room)
+        spaces = {event["state_key"] for event in events if event["type"] == "m.space.parent"}
+        for space in spaces:
+            events += await asyncio.to_thread(self.synapse.messages, bot, space)
+        for event in events:
+            if event["sender"].startswith("@_junto_") and "redacted_because" not in event.get("unsigned", {}):
+                schemas.check(event["type"], event["content"])
 
     async def say(self, item: Outbound, key: str = "") -> Sent:
         outcomes = Outcomes()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import mimetypes
 from typing import Any
 
+from bridges.matrix import pictures
 from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.markup import Picture
 from bridges.matrix.names import escaped, media_parts
 from bridges.matrix.parse import Media, plain_name
 from bridges.matrix.wire import TooLarge, Trouble
@@ -60,15 +63,37 @@ class Fetch:
         parts = media_parts(media.mxc)
         if parts is None:
             return _("[{filename} has no address]").format(filename=media.filename)
-        server, name = escaped(*parts)
         try:
-            bot = await self._ghosts.bot()
-            path = f"/_matrix/client/v1/media/download/{server}/{name}"  # authenticated since v1.11 (MSC3916)
-            data = await bot.fetch(path, min(limit, limits.MESSAGE_BYTES))
+            data = await self._bytes(parts, min(limit, limits.MESSAGE_BYTES), media.size)
         except TooLarge:
             return _("[{filename} is too large to be kept here]").format(filename=media.filename)
         except Trouble as trouble:
             if (trouble.away or trouble.limited) and attempts < PATIENCE:
                 raise Deferred(str(trouble)) from None
             return _("[{filename} could not be fetched]").format(filename=media.filename)
-        return Attachment(media.filename, media.media_type, data)
+        return Attachment(_with_ending(media), media.media_type, data)
+
+    async def picture(self, picture: Picture, limit: int, attempts: int) -> Attachment | None:
+        """A picture of a text; None if there is none to be had, and then its words say what it was."""
+        found = await self.media(Media(picture.mxc, picture.words, ""), limit, attempts)
+        kind = pictures.media_type(found.data) if isinstance(found, Attachment) else None
+        if not isinstance(found, Attachment) or kind is None:
+            return None
+        name = _with_ending(Media(picture.mxc, picture.words.strip(":") or _("picture"), kind))
+        return Attachment(name, kind, found.data, picture.content_id, inline=True)
+
+    async def _bytes(self, parts: tuple[str, str], limit: int, declared: int) -> bytes:
+        if declared > limit:
+            raise TooLarge(f"{declared} bytes are announced")
+        server, name = escaped(*parts)
+        bot = await self._ghosts.bot()
+        return await bot.fetch(
+            f"/_matrix/client/v1/media/download/{server}/{name}", limit
+        )  # authenticated since v1.11 (MSC3916)
+
+
+def _with_ending(media: Media) -> str:
+    """A sticker and a voice message have a description and no name; a reader's computer goes by the ending."""
+    if "." in media.filename[-6:]:
+        return media.filename
+    return media.filename + (mimetypes.guess_extension(media.media_type) or "")

@@ -89,6 +89,10 @@ class Ghosts:
         ours = is_ours(user_id, self._settings.server_name)
         return ours and await self._recall(user_id) != _Known()
 
+    async def name(self, user_id: str) -> str:
+        """The name of a user of ours, "" if we have not made them."""
+        return (await self._recall(user_id)).name
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()

@@ -20,9 +20,9 @@ from bridges.matrix.markup import clean
 from bridges.matrix.names import is_id
 from bridges.matrix.notices import Notices
 from bridges.matrix.settings import Settings
+from bridges.matrix.whole import Completer
 from server import log, metrics
 from server.bridge import (
-    Attachment,
     Author,
     Edit,
     Forum,
@@ -64,6 +64,7 @@ class Listener:
     def __init__(self, house: House, settings: Settings, ghosts: Ghosts) -> None:
         self._house, self._server = house, settings.server_name
         self._fetch = Fetch(house, ghosts)
+        self._complete = Completer(self._fetch, ghosts, self._server)
         self._notices = Notices(house, ghosts)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
@@ -171,24 +172,15 @@ class Listener:
 
     async def _message(self, row: Kept, event: parse.Event, room: str, forum: Forum, said: parse.Message) -> None:
         author = await self._author(room, event["sender"], row.attempts)
-        text, html = said.text, said.html
-        attachments: tuple[Attachment, ...] = ()
-        if said.emote:
-            text, html = f"* {author.name} {text}", None
-        if said.media is not None:
-            found = await self._fetch.media(said.media, forum.max_size, row.attempts)
-            if isinstance(found, Attachment):
-                attachments = (found,)
-            else:
-                text, html = f"{text}\n\n{found}".strip(), None
+        whole = await self._complete.message(said, room, author.name, forum.max_size, row.attempts)
         post = NewPost(
             forum.slug,
             author,
             refs=(Ref(SPACE, row.name),),
             parents=tuple(Ref(SPACE, name) for name in said.answers),
-            text=text,
-            html=html,
-            attachments=attachments,
+            text=whole.text,
+            html=whole.html,
+            attachments=whole.attachments,
             original=row.data,
             written_at=_written_at(event),
             gather=True,
@@ -214,7 +206,8 @@ class Listener:
             return
         author = await self._author(room, event["sender"], row.attempts)
         target = Ref(SPACE, edited.target)
-        edit = Edit(forum.slug, author, target, Ref(SPACE, row.name), edited.text, edited.html, original=row.data)
+        text, html = await self._complete.words(edited.text, edited.html, edited.people, room, row.attempts)
+        edit = Edit(forum.slug, author, target, Ref(SPACE, row.name), text, html, original=row.data)
         if await self._accept(edit):
             await self._house.write(lambda rows: rows.put("edit", row.name, edited.target))
 
@@ -238,10 +231,9 @@ class Listener:
         now = await self._fetch.event(room, target)
         said = parse.current(now) if now is not None else None
         if said is not None:
+            text, html = await self._complete.words(said.text, said.html, said.people, room, row.attempts)
             ref = Ref(SPACE, row.name)
-            await self._accept(
-                Edit(forum.slug, author, Ref(SPACE, target), ref, said.text, said.html, original=row.data)
-            )
+            await self._accept(Edit(forum.slug, author, Ref(SPACE, target), ref, text, html, original=row.data))
 
     async def _member(self, forum: Forum, member: parse.Member) -> None:
         if member.name:

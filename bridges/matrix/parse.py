@@ -6,37 +6,45 @@ out of here holds a NUL or a lone surrogate. What means nothing to us is Ignored
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bridges.matrix.markup import clean, from_matrix, without_fallback
+from bridges.matrix import forms
+from bridges.matrix.forms import Malformed as Malformed
+from bridges.matrix.markup import Picture, Rich, clean, from_matrix, without_fallback
+from bridges.matrix.mentions import listed
 from bridges.matrix.names import POST_MARK, is_foreign_ghost, is_id, is_ours, media_parts, split_user
 from server.limits import NAME_CHARS
 
 MEDIA_TYPES = frozenset({"m.image", "m.file", "m.audio", "m.video"})
 KEY_CHARS = 100
+_SAYING = frozenset({"m.room.message", "m.sticker", *forms.POLLS})
 Event = dict[str, Any]
-
-
 OWN = "our own post"
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file that the homeserver keeps."""
+    """A file that the homeserver keeps. Name, type and size are what the sender says of it."""
 
     mxc: str
     filename: str
     media_type: str
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Words or a file. `answers` are events, nearest first; `thread` is the root of its Matrix thread, if it is in one."""
+    """Words or a file. `answers` are events, nearest first; `thread` is the root of its Matrix thread, if it is in one.
+
+    `pictures` are those that the HTML names by `cid:`; `people` are ids whose names belong where the ids stand.
+    """
 
     text: str
     html: str | None = None
     media: Media | None = None
+    pictures: tuple[Picture, ...] = ()
+    people: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     thread: str | None = None
     emote: bool = False
@@ -47,6 +55,7 @@ class Edited:
     target: str
     text: str
     html: str | None = None
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +92,6 @@ class Ignored:
 Heard = Message | Edited | Redacted | Reacted | Member | Encrypted | Ignored
 
 
-class Malformed(ValueError):
-    """Not an event at all, or one whose parts contradict its kind."""
-
-
 def parse(event: Event, server_name: str) -> Heard:
     """What the event says. Raises Malformed."""
     kind, sender = _text(event, "type"), _text(event, "sender")
@@ -108,8 +113,10 @@ def parse(event: Event, server_name: str) -> Heard:
         return _redaction(event, content)
     if kind == "m.reaction":
         return _reaction(content)
-    if kind == "m.room.message":
-        return _message(content)
+    if kind in _SAYING:
+        return _message(kind, content)
+    if kind in forms.POLL_VOTES:
+        return Ignored("a vote, or the end of a poll")
     return Ignored(f"a {kind[:60]}")
 
 
@@ -118,53 +125,72 @@ def current(event: Event) -> Message | None:
     content = _object(event, "content")
     newest = _object(_object(_object(event, "unsigned"), "m.relations"), "m.replace")
     fresh = _object(_object(newest, "content"), "m.new_content")
-    text, html, _media = _body(fresh or content)
-    return Message(text, html) if text or html else None
+    said = _said(_text(event, "type"), fresh or content)
+    return said if said.text or said.html else None
 
 
-def _message(content: Event) -> Message | Edited | Ignored:
+def _message(kind: str, content: Event) -> Message | Edited | Ignored:
     if not content:
         return Ignored("redacted already")
     relation = _object(content, "m.relates_to")
     if relation.get("rel_type") == "m.replace":
-        fresh = _object(content, "m.new_content")
-        text, html, _media = _body(fresh)
-        return Edited(_target(relation), text, html)
-    kind = _text(content, "msgtype")
-    if kind == "m.notice":  # a machine spoke (C-S API 11.3.1.4); answering it is how loops begin
+        fresh = _said(kind, _object(content, "m.new_content"))
+        return Edited(_target(relation), fresh.text, fresh.html, fresh.people)
+    msgtype = _text(content, "msgtype") if kind == "m.room.message" else ""
+    if msgtype in (
+        "m.notice",
+        "m.server_notice",
+    ):  # a machine spoke (C-S API 11.3.1.4); answering it is how loops begin
         return Ignored("a notice")
-    if kind.startswith("m.key.verification"):
+    if msgtype.startswith("m.key.verification"):
         return Ignored("a verification")
-    text, html, media = _body(content)
+    said = _said(kind, content)
     nearest = _event_id(_object(relation, "m.in_reply_to"))
     thread = _event_id(relation) if relation.get("rel_type") == "m.thread" else None
     answers = tuple(dict.fromkeys(name for name in (nearest, thread) if name is not None))
-    if answers:
-        text = without_fallback(text)
-    return Message(text, html, media, answers, thread, emote=kind == "m.emote")
+    text = without_fallback(said.text) if answers else said.text
+    return replace(said, text=text, answers=answers, thread=thread, emote=msgtype == "m.emote")
 
 
-def _body(content: Event) -> tuple[str, str | None, Media | None]:
-    """Text, HTML and file. A file's `body` is its name, unless there is a `filename` beside it: then it is a caption (v1.10)."""
-    body = clean(_text(content, "body"))
-    html: str | None = None
+def _said(kind: str, content: Event) -> Message:
+    """What a content says by itself, whatever it answers. A poll is words, a place a link, a sticker a picture."""
+    if kind in forms.POLLS:
+        return Message(*forms.poll(kind, content))
+    msgtype = "m.image" if kind == "m.sticker" else content.get("msgtype")
+    body = content.get("body", forms.fallback(content))
+    if not isinstance(body, str):
+        raise Malformed("body is missing or no text")
+    body = clean(body)
+    if msgtype == "m.location":
+        return Message(*forms.location(content, body))
+    media = _media(content, body) if msgtype in MEDIA_TYPES else None
+    # A file's `body` is its name, unless there is a `filename` beside it: then it is a caption (v1.10).
+    filename = content.get("filename")
+    captioned = isinstance(filename, str) and filename != content.get("body") and kind != "m.sticker"
+    if media is not None and not captioned:
+        return Message("", media=media)
+    rich = Rich("")
     if content.get("format") == "org.matrix.custom.html" and isinstance(content.get("formatted_body"), str):
-        html = from_matrix(clean(content["formatted_body"])) or None
-    if content.get("msgtype") not in MEDIA_TYPES:
-        return body, html, None
-    mxc = content.get("url")
+        rich = from_matrix(clean(content["formatted_body"]))
+    for picture in rich.pictures:
+        body = body.replace(picture.mxc, picture.words)
+    # Plain words would give away what is hidden; the house makes them of the HTML, with the warning before them.
+    text = "" if rich.hides and rich.html else body
+    people = tuple(dict.fromkeys((*listed(content), *rich.people)))
+    return Message(text, rich.html or None, media, rich.pictures, people)
+
+
+def _media(content: Event, body: str) -> Media:
+    mxc, filename, info = content.get("url"), content.get("filename"), _object(content, "info")
     if not isinstance(mxc, str) or media_parts(mxc) is None:
         raise Malformed("a file without an address")
-    filename = content.get("filename")
-    caption = isinstance(filename, str) and filename != body
-    info = _object(content, "info")
-    media_type = info.get("mimetype")
-    media = Media(
+    media_type, size = info.get("mimetype"), info.get("size")
+    return Media(
         mxc,
         clean(filename if isinstance(filename, str) else body)[:255],
         clean(media_type)[:100] if isinstance(media_type, str) else "application/octet-stream",
+        size if isinstance(size, int) else 0,
     )
-    return (body, html, media) if caption else ("", None, media)
 
 
 def _redaction(event: Event, content: Event) -> Redacted:

@@ -1,8 +1,19 @@
-"""How large a picture is, from its first bytes. Pure; anything it does not understand is None, never an error."""
+"""What a picture is and how large, from its first bytes. Pure; anything it does not understand is None, never an error."""
 
 from __future__ import annotations
 
 SEGMENTS = 200
+
+
+def media_type(data: bytes) -> str | None:
+    """The media type of a PNG, GIF, JPEG or WebP picture."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    return "image/webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else None
 
 
 def size(data: bytes) -> tuple[int, int] | None:

@@ -9,17 +9,21 @@ import json
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from nio import AsyncClient, AsyncClientConfig, ErrorResponse
+from yarl import URL
 
 from bridges.matrix.markup import clean
 from server.clock import now_ms
 from server.errors import JuntoError
 
 TIMEOUT_SECONDS = 30
+MEDIA_SECONDS = 120
+REDIRECTS = 3
 ANSWER_BYTES = 4 * 1024 * 1024
 _written_at: ContextVar[int | None] = ContextVar("written_at", default=None)
 
@@ -95,6 +99,7 @@ class Ghost(AsyncClient):  # type: ignore[misc]  # nio has no types
             data=data,
             headers=headers,
             timeout=ClientTimeout(total=TIMEOUT_SECONDS if timeout is None else timeout or None),
+            allow_redirects=False,  # a request that carries our token goes where it was sent to and nowhere else
         )
 
     async def call(
@@ -120,14 +125,37 @@ class Ghost(AsyncClient):  # type: ignore[misc]  # nio has no types
         return answer
 
     async def fetch(self, path: str, limit: int) -> bytes:
-        """The bytes behind a path. Raises Trouble, and TooLarge once more than `limit` bytes have come."""
+        """The bytes behind a path. Raises Trouble, and TooLarge once more than `limit` bytes have come or are announced.
+
+        A homeserver may send us on to where it keeps its files (C-S API v1.11, 11.7.1): by https, without our token.
+        """
+        asking = self.send("GET", path, None, {"Authorization": f"Bearer {self.access_token}"}, timeout=MEDIA_SECONDS)
         try:
-            async with await self.send("GET", path, None, {"Authorization": f"Bearer {self.access_token}"}) as response:
-                if response.status >= 300:
-                    raise _trouble(response, "", "", {})
-                return await _body(response, limit)
-        except (ClientError, TimeoutError, OSError) as problem:
+            for _hop in range(REDIRECTS + 1):
+                async with await asking as response:
+                    if response.status not in (301, 302, 303, 307, 308):
+                        if response.status >= 300:
+                            raise _trouble(response, "", "", {})
+                        if (response.content_length or 0) > limit:
+                            raise TooLarge(f"more than {limit} bytes")
+                        return await _body(response, limit)
+                    place = response.url.join(URL(response.headers.get("Location", "")))
+                if not may_follow(place):
+                    break
+                timeout = ClientTimeout(total=MEDIA_SECONDS)
+                asking = self.client_session.request("GET", place, timeout=timeout, allow_redirects=False)
+        except (ClientError, TimeoutError, OSError, ValueError) as problem:
             raise Trouble(0, "", _words(problem)) from None
+        raise Trouble(404, "", "it is said to be where we do not look")
+
+
+def may_follow(place: URL) -> bool:
+    """Whether a redirect may be followed: by https, to a name or to an address that is anybody's."""
+    try:
+        address = ip_address(place.host or "")
+    except ValueError:
+        return place.scheme == "https" and "." in (place.host or "") and place.user is None
+    return place.scheme == "https" and address.is_global
 
 
 class TooLarge(JuntoError):
@@ -169,6 +197,6 @@ def _trouble(response: ClientResponse, code: str, detail: str, answer: dict[str,
         after = int(seconds[:6]) * 1000
     elif isinstance(answer.get("retry_after_ms"), int):
         after = max(0, answer["retry_after_ms"])
-    # A gateway before the homeserver answers success with a page of its own; that is no success.
-    status = response.status if response.status >= 300 else 502
+    # A gateway before the homeserver answers success with a page of its own, or sends us elsewhere; that is no success.
+    status = response.status if response.status >= 400 else 502
     return Trouble(status, code, detail or response.reason or "", after)

@@ -23,6 +23,7 @@ class Asked:
     path: str
     query: dict[str, str]
     body: Any
+    authorization: str = ""
 
 
 @dataclass
@@ -52,7 +53,9 @@ class Homeserver:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         is_json = request.content_type == "application/json" and raw
-        asked = Asked(request.method, request.path, dict(request.query), json.loads(raw) if is_json else raw)
+        body = json.loads(raw) if is_json else raw
+        token = request.headers.get("Authorization", "")
+        asked = Asked(request.method, request.path, dict(request.query), body, token)
         self.asked.append(asked)
         try:
             _check(asked)

@@ -310,3 +310,12 @@ async def test_an_emote_says_who_acts(bridge: MatrixBridge, house: RecordingHous
     keep(house, event("$1", content={"msgtype": "m.emote", "body": "waves"}))
     await work_off(bridge)
     assert texts(house) == ["* Bruno waves"]
+
+
+async def test_an_emote_keeps_its_form(bridge: MatrixBridge, house: RecordingHouse) -> None:
+    rich = {"format": "org.matrix.custom.html", "formatted_body": "waves <b>twice</b>"}
+    keep(house, event("$1", content={"msgtype": "m.emote", "body": "waves twice", **rich}))
+    await work_off(bridge)
+    (post,) = house.accepted
+    assert isinstance(post, NewPost)
+    assert (post.text, post.html) == ("* Bruno waves twice", "* Bruno waves <b>twice</b>")

@@ -1,0 +1,60 @@
+"""Who is mentioned, and their names where their ids stood. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+from urllib.parse import unquote
+
+from bridges.matrix.names import split_user
+from bridges.matrix.tags import pieces
+
+PEOPLE = 50  # in one message; more are not looked up
+_PREFIXES = ("https://matrix.to/#/", "matrix:u/")
+_END = r"(?![A-Za-z0-9_-]|[.:][A-Za-z0-9])"  # an id does not end in the middle of a longer one
+
+
+def mentioned(url: str) -> str | None:
+    """The id of the person that a link stands for (appendices, "matrix.to navigation" and "Matrix URI scheme"), if it does."""
+    for prefix in _PREFIXES:
+        if url.startswith(prefix):
+            name = unquote(url.removeprefix(prefix).partition("?")[0])
+            name = f"@{name}" if prefix == "matrix:u/" else name
+            return name if split_user(name) else None
+    return None
+
+
+def listed(content: Mapping[str, object]) -> tuple[str, ...]:
+    """The people that `m.mentions` names (C-S API v1.7, 11.37), as far as it is well formed."""
+    mentions = content.get("m.mentions")
+    ids = mentions.get("user_ids") if isinstance(mentions, dict) else None
+    found = (
+        [each for each in ids[:PEOPLE] if isinstance(each, str) and split_user(each)] if isinstance(ids, list) else []
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def occurring(people: tuple[str, ...], *texts: str | None) -> list[str]:
+    """Those whose ids stand in one of the texts."""
+    return [each for each in people if any(text and (each in text or _escaped(each) in text) for text in texts)]
+
+
+def with_names(text: str, names: Mapping[str, str]) -> str:
+    """The text with the names of people where their ids stood."""
+    if not names:
+        return text
+    ids = "|".join(re.escape(each) for each in sorted(names, key=len, reverse=True))
+    return re.sub(f"(?:{ids}){_END}", lambda match: names[match.group(0)], text)
+
+
+def with_names_in_html(html: str, names: Mapping[str, str]) -> str:
+    """The same between the tags of HTML."""
+    if not names:
+        return html
+    escaped = {_escaped(each): _escaped(name) for each, name in names.items()}
+    return "".join(with_names(p, escaped) if isinstance(p, str) else p.source for p in pieces(html))
+
+
+def _escaped(text: str) -> str:
+    return escape(text, quote=False)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import html as _html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Any
 
-from bridges.matrix.markup import clean, to_matrix
+from bridges.matrix.markup import clean, named, shown, to_matrix
 from bridges.matrix.names import POST_MARK
+from bridges.matrix.uploads import Upload, is_picture
 from server.bridge import File, Post, Ref
 from server.i18n import _
 
@@ -26,7 +28,10 @@ BUDGET = 60_000
 EXCERPT = 8_000
 MESSAGE = "m.room.message"
 HTML = "org.matrix.custom.html"
+INLINE = 20  # pictures in the middle of one text; more follow it
+SHOWN_WIDTH = 600  # of such a picture, where its author says nothing
 Content = dict[str, Any]
+NO_PICTURES: Mapping[str, Upload] = MappingProxyType({})
 
 
 class Form(IntEnum):
@@ -39,12 +44,16 @@ class Form(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One event to send. `kind` is part of its transaction id. With a file or `data`, those are uploaded first."""
+    """One event to send. With a file or `data`, those are uploaded first.
 
-    kind: str
+    `slot` is its place in the post, whatever form it takes there; slot and `variant` are part of its transaction id.
+    """
+
+    slot: str
     content: Content
     file: File | None = None
     data: bytes | None = None
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +69,35 @@ def events(refs: Sequence[Ref]) -> list[str]:
     return [ref.name for ref in sorted(refs, key=lambda ref: ref.part) if ref.space == SPACE]
 
 
-def parts(post: Post, heading: bool, upload_limit: int, form: Form = Form.WHOLE) -> list[Part]:
-    """The events of a post, without their relations. `heading`: say the subject, because no event above this one does."""
+def inline(post: Post, upload_limit: int) -> list[File]:
+    """The pictures that the post shows in the middle of its text, each once."""
+    found = {file.hash: file for file in post.files if f'"blob:{file.hash}"' in post.fresh_html}
+    return [file for file in found.values() if is_picture(file.media_type) and file.size <= upload_limit][:INLINE]
+
+
+def parts(
+    post: Post, heading: bool, upload_limit: int, form: Form = Form.WHOLE, pictures: Mapping[str, Upload] = NO_PICTURES
+) -> list[Part]:
+    """The events of a post, without their relations. `heading`: say the subject, because no event above this one does.
+
+    `pictures` are those of `inline`, by hash, that the homeserver has: they are shown in the text and do not follow it.
+    """
     found: list[Part] = []
-    text, html = _texts(post, heading)
+    text, html = _texts(post, heading, pictures)
     if text or not post.files:
         while True:
             content = _said(post, text, html, form)
             if form is Form.SHORT or _bytes(content) <= BUDGET:
                 break
             form = Form(form + 1)
-        found.append(Part(f"text{int(form)}", content))
+        found.append(Part("text", content, variant=str(int(form))))
+    seen = pictures if found and "formatted_body" in found[0].content else {}
     for number, file in enumerate(post.files):
+        if file.hash in seen:
+            continue
         part = Part(f"file{number}", _marked(post, _named(file)), file=file)
-        found.append(part if file.size <= upload_limit else Part(f"link{number}", linked(post, part)))
+        fits = file.size <= upload_limit
+        found.append(part if fits else Part(part.slot, linked(post, part), variant="-link"))
     if form is Form.SHORT:
         whole = clean(post.text or text).encode()
         name = {"msgtype": "m.file", "body": "message.txt", "filename": "message.txt"}
@@ -83,9 +107,9 @@ def parts(post: Post, heading: bool, upload_limit: int, form: Form = Form.WHOLE)
     return found
 
 
-def edit(post: Post, event: str, form: Form = Form.WHOLE) -> Part:
+def edit(post: Post, event: str, form: Form = Form.WHOLE, pictures: Mapping[str, Upload] = NO_PICTURES) -> Part:
     """The event that replaces an earlier one (C-S API 11.3.7). The old relation of the replaced event stays by itself."""
-    text, html = _texts(post, post.opens_thread)
+    text, html = _texts(post, post.opens_thread, pictures)
     while True:
         fresh = _said(post, text, html, form)
         content = fresh | {"body": f"* {fresh['body']}", "m.new_content": fresh}
@@ -93,7 +117,7 @@ def edit(post: Post, event: str, form: Form = Form.WHOLE) -> Part:
         if "formatted_body" in fresh:
             content["formatted_body"] = f"* {fresh['formatted_body']}"
         if form is Form.SHORT or _bytes(content) <= BUDGET:
-            return Part(f"edit{post.revision}-{int(form)}", content)
+            return Part("edit", content, variant=f"{post.revision}-{int(form)}")
         form = Form(form + 1)
 
 
@@ -132,21 +156,42 @@ def related(content: Content, to: Content | None) -> Content:
     return content if to is None else content | {"m.relates_to": to}
 
 
-def uploaded(content: Content, mxc: str, width_height: tuple[int, int] | None) -> Content:
+def uploaded(content: Content, upload: Upload) -> Content:
     """A file's content once the homeserver has its bytes."""
     info = dict(content.get("info", {}))
-    if width_height is not None:
-        info["w"], info["h"] = width_height
-    return content | {"url": mxc, "info": info}
+    if upload.width and upload.height:
+        info["w"], info["h"] = upload.width, upload.height
+    return content | {"url": upload.mxc, "info": info}
 
 
-def _texts(post: Post, heading: bool) -> tuple[str, str]:
-    text, html = clean(post.fresh_text).strip(), to_matrix(clean(post.fresh_html))
-    subject = clean(post.subject).strip()
+def _texts(post: Post, heading: bool, pictures: Mapping[str, Upload]) -> tuple[str, str]:
+    text, subject = clean(post.fresh_text).strip(), clean(post.subject).strip()
+    files = {file.hash: file for file in post.files}
+    html = to_matrix(clean(post.fresh_html), lambda attributes: _picture(attributes, files, pictures))
     if heading and subject:
         text = f"{subject}\n\n{text}".rstrip()
         html = f"<p><strong>{_html.escape(subject, quote=False)}</strong></p>{html}"
+    if text.startswith(
+        ("> <@", "> * <@")
+    ):  # it would be cut off as the fallback of a reply, which nobody sends any more
+        text = f">{text[2:]}"
     return text, html
+
+
+def _picture(attributes: Mapping[str, str], files: Mapping[str, File], pictures: Mapping[str, Upload]) -> str:
+    """What stands for an <img> of the house: the picture, or a link to it, or its words."""
+    hash = attributes.get("src", "").removeprefix("blob:")
+    file, upload = files.get(hash), pictures.get(hash)
+    if file is None:
+        return named(attributes)
+    words = attributes.get("alt") or clean(file.filename)
+    if upload is None:
+        return f'<a href="{_html.escape(file.url)}">{named({"alt": words})}</a>'
+    size: dict[str, str] = {}
+    if upload.width and not attributes.get("width") and not attributes.get("height"):
+        width = min(upload.width, SHOWN_WIDTH)
+        size = {"width": str(width), "height": str(max(1, upload.height * width // upload.width))}
+    return shown(upload.mxc, {**attributes, **size, "alt": words})
 
 
 def _said(post: Post, text: str, html: str, form: Form) -> Content:
@@ -166,10 +211,11 @@ def _marked(post: Post, content: Content) -> Content:
 
 
 def _named(file: File) -> Content:
-    kind = file.media_type.partition("/")[0]
+    kinds = {"audio": "m.audio", "video": "m.video"}
+    msgtype = "m.image" if is_picture(file.media_type) else kinds.get(file.media_type.partition("/")[0], "m.file")
     name = clean(file.filename)[:200] or "file"
     return {
-        "msgtype": {"image": "m.image", "audio": "m.audio", "video": "m.video"}.get(kind, "m.file"),
+        "msgtype": msgtype,
         "body": name,
         "filename": name,
         "info": {"mimetype": clean(file.media_type), "size": file.size},

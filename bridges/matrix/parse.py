@@ -16,7 +16,7 @@ from bridges.matrix.mentions import listed
 from bridges.matrix.names import POST_MARK, is_foreign_ghost, is_id, is_ours, media_parts, split_user
 from server.limits import NAME_CHARS
 
-MEDIA_TYPES = frozenset({"m.image", "m.file", "m.audio", "m.video"})
+MEDIA_TYPES = ("m.image", "m.file", "m.audio", "m.video")
 KEY_CHARS = 100
 _SAYING = frozenset({"m.room.message", "m.sticker", *forms.POLLS})
 Event = dict[str, Any]

@@ -11,18 +11,23 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from bridges.matrix import compose, pictures
+from bridges.matrix import compose
 from bridges.matrix.compose import Form, Part, Place
 from bridges.matrix.ghosts import Ghosts
-from bridges.matrix.names import escaped
+from bridges.matrix.markup import clean
+from bridges.matrix.progress import Progress
 from bridges.matrix.rooms import Rooms
+from bridges.matrix.uploads import Upload, Uploads
 from bridges.matrix.wire import Ghost, Trouble, dated, told
 from server import log
 from server.bridge import (
     EditItem,
     Failed,
+    File,
     House,
     Later,
     Lot,
@@ -38,10 +43,13 @@ from server.bridge import (
     StateItem,
     Target,
 )
-from server.errors import Deferred, NotFound
+from server.errors import Deferred, JuntoError, NotFound
 
-UPLOAD_BYTES = 50 * 1024 * 1024
 _log = log.get("matrix.say")
+
+
+class _NotKept(JuntoError):
+    """A file that the homeserver will not have, however often it is offered."""
 
 
 class Speaker:
@@ -49,7 +57,7 @@ class Speaker:
 
     def __init__(self, house: House, ghosts: Ghosts, rooms: Rooms, doubt: Callable[[str], None]) -> None:
         self._house, self._ghosts, self._rooms, self._doubt = house, ghosts, rooms, doubt
-        self._upload_limit: int | None = None
+        self._uploads = Uploads()
 
     async def deliver(self, lot: Lot, settle: Settle) -> None:
         """One item to each target; every target gets its answer."""
@@ -89,57 +97,78 @@ class Speaker:
         ghost = await self._ghosts.of(post.writer)
         await self._ghosts.into(ghost, room)
         heading = place.root is None
-        form = Form.WHOLE
-        sent = await self._progress(key, room)
+        done = await self._progress(key, room)
         while True:
             try:
-                refs = await self._parts(key, room, post, ghost, place, heading, form, sent)
+                await self._parts(key, room, post, ghost, place, heading, done)
                 break
             except Trouble as trouble:
-                if trouble.status != 413 or form is Form.SHORT or sent:
+                if trouble.status != 413 or done.form is Form.SHORT or done.events:
+                    await self._house.write(lambda rows: rows.put("progress", _name(key, room), done.stored()))
                     raise
-                form = Form(form + 1)
+                done.form = Form(done.form + 1)
+        refs = tuple(Ref(compose.SPACE, event, number) for number, event in enumerate(done.events.values()))
         await self._remember(key, room, post, place, refs)
         return Sent(refs)
 
     async def _parts(
-        self, key: str, room: str, post: Post, ghost: Ghost, place: Place, heading: bool, form: Form, sent: list[str]
-    ) -> tuple[Ref, ...]:
-        found = compose.parts(post, heading, await self._limit(ghost), form)
-        for number, part in enumerate(found):
-            if number >= len(sent):
-                below = place if place.root or not sent else Place(sent[0])
-                try:
-                    sent.append(await self._part(key, room, number, part, post, ghost, below))
-                except Trouble:
-                    if sent:
-                        await self._house.write(lambda rows: rows.put("progress", _name(key, room), json.dumps(sent)))
-                    raise
-        return tuple(Ref(compose.SPACE, event, number) for number, event in enumerate(sent))
+        self, key: str, room: str, post: Post, ghost: Ghost, place: Place, heading: bool, done: Progress
+    ) -> None:
+        limit = await self._uploads.limit(ghost)
+        if not done.events:
+            done.shown = await self._pictures(ghost, post, limit, done) if done.form is Form.WHOLE else []
+        pictures = {hash: done.media[hash] for hash in done.shown}
+        for part in compose.parts(post, heading, limit, done.form, pictures):
+            if part.slot not in done.events:
+                below = place if place.root or not done.events else Place(next(iter(done.events.values())))
+                done.events[part.slot] = await self._part(key, room, part, post, ghost, below, done)
 
-    async def _part(self, key: str, room: str, number: int, part: Part, post: Post, ghost: Ghost, place: Place) -> str:
+    async def _pictures(self, ghost: Ghost, post: Post, limit: int, done: Progress) -> list[str]:
+        """Give the homeserver the pictures in the middle of a text; answers the hashes of those that it has."""
+        for file in compose.inline(post, limit):
+            with suppress(_NotKept):
+                await self._kept(ghost, file, done)
+        return [file.hash for file in compose.inline(post, limit) if file.hash in done.media]
+
+    async def _part(
+        self, key: str, room: str, part: Part, post: Post, ghost: Ghost, place: Place, done: Progress
+    ) -> str:
         try:
-            if part.file is not None or part.data is not None:
-                part = await self._uploaded(ghost, part)
-        except (NotFound, Trouble) as problem:
-            if isinstance(problem, Trouble) and (problem.away or problem.limited):
-                raise
+            if part.file is not None:
+                upload = await self._kept(ghost, part.file, done)
+                part = replace(part, content=compose.uploaded(part.content, upload))
+            elif part.data is not None:
+                upload = await self._given(ghost, part.slot, part.data, part.content["filename"], "text/plain", done)
+                part = replace(part, content=compose.uploaded(part.content, upload))
+        except _NotKept as problem:
             # Lost here, or not taken there: the words still say that there is a file, and where.
             _log.warning("file not uploaded", post=post.id, problem=str(problem))
-            part = Part(f"{part.kind}-link", compose.linked(post, part))
-        return await self._placed(key, room, number, part, post, ghost, place)
+            part = Part(part.slot, compose.linked(post, part), variant="-link")
+        return await self._placed(key, room, part, post, ghost, place)
 
-    async def _uploaded(self, ghost: Ghost, part: Part) -> Part:
-        data = part.data if part.file is None else await self._house.blob(part.file.hash)
-        path = f"/_matrix/media/v3/upload?filename={escaped(part.content['filename'])[0]}"
-        media_type = part.content["info"]["mimetype"]
-        answer = await ghost.call("POST", path, data=data, media_type=_header(media_type))
-        picture = pictures.size(data or b"") if media_type.startswith("image/") else None
-        return Part(part.kind, compose.uploaded(part.content, str(answer["content_uri"]), picture))
+    async def _kept(self, ghost: Ghost, file: File, done: Progress) -> Upload:
+        if file.hash in done.media:
+            return done.media[file.hash]
+        try:
+            data = await self._house.blob(file.hash)
+        except NotFound as lost:
+            raise _NotKept(str(lost)) from None
+        return await self._given(ghost, file.hash, data, clean(file.filename), file.media_type, done)
 
-    async def _placed(
-        self, key: str, room: str, number: int, part: Part, post: Post, ghost: Ghost, place: Place
-    ) -> str:
+    async def _given(
+        self, ghost: Ghost, name: str, data: bytes, filename: str, media_type: str, done: Progress
+    ) -> Upload:
+        """Upload once, however often the lot is tried. Raises Trouble if it may work later, else _NotKept."""
+        if name not in done.media:
+            try:
+                done.media[name] = await self._uploads.keep(ghost, data, filename, media_type)
+            except Trouble as trouble:
+                if trouble.away or trouble.limited:
+                    raise
+                raise _NotKept(str(trouble)) from None
+        return done.media[name]
+
+    async def _placed(self, key: str, room: str, part: Part, post: Post, ghost: Ghost, place: Place) -> str:
         """Send in its thread; where the homeserver cannot have a thread there, as a plain answer, or for itself."""
         ways = [("", compose.relation(place)), ("/answer", compose.plain_answer(place)), ("/alone", None)]
         if post.forum.plain_replies:
@@ -148,9 +177,8 @@ class Speaker:
             content = compose.related(part.content, relation)
             try:
                 with dated(post.written_at):
-                    return await self._send(
-                        ghost, room, compose.MESSAGE, content, _name(key, room, number, part.kind + suffix)
-                    )
+                    name = _name(key, room, part.slot, part.variant + suffix)
+                    return await self._send(ghost, room, compose.MESSAGE, content, name)
             except Trouble as trouble:
                 # "Cannot start threads from an event with a relation", "Can't send relation to unknown event"
                 if trouble.status != 400 or trouble.code not in ("M_UNKNOWN", "M_INVALID_PARAM") or relation is None:
@@ -173,9 +201,9 @@ class Speaker:
             return Place()
         return Place(root, next(iter(parents), None))
 
-    async def _progress(self, key: str, room: str) -> list[str]:
+    async def _progress(self, key: str, room: str) -> Progress:
         stored = await self._house.write(lambda rows: rows.get("progress", _name(key, room)))
-        return json.loads(stored) if stored else []
+        return Progress.of(stored)
 
     async def _remember(self, key: str, room: str, post: Post, place: Place, refs: tuple[Ref, ...]) -> None:
         def note(rows: Rows) -> None:
@@ -196,11 +224,13 @@ class Speaker:
             return Failed("only its author can edit a message of the room")
         ghost = await self._ghosts.of(post.writer)
         await self._ghosts.into(ghost, room)
-        form = Form.WHOLE
+        form, done = Form.WHOLE, Progress()
+        await self._pictures(ghost, post, await self._uploads.limit(ghost), done)
         while True:
-            part = compose.edit(post, own[0], form)
+            part = compose.edit(post, own[0], form, done.media)
             try:
-                event = await self._send(ghost, room, compose.MESSAGE, part.content, _name(key, room, 0, part.kind))
+                name = _name(key, room, part.slot, part.variant)
+                event = await self._send(ghost, room, compose.MESSAGE, part.content, name)
                 return Sent(detail=event)
             except Trouble as trouble:
                 if trouble.status != 413 or form is Form.SHORT:
@@ -240,7 +270,7 @@ class Speaker:
         await self._ghosts.into(ghost, room)
         part = compose.reaction(own[0], item.key)
         try:
-            event = await self._send(ghost, room, "m.reaction", part.content, _name(key, room, 0, part.kind))
+            event = await self._send(ghost, room, "m.reaction", part.content, _name(key, room, part.slot))
         except Trouble as trouble:
             if trouble.code != "M_DUPLICATE_ANNOTATION":
                 raise
@@ -262,19 +292,6 @@ class Speaker:
             answer = await told(ghost.room_send(room, kind, content, tx_id=transaction))
         return str(answer.event_id)
 
-    async def _limit(self, ghost: Ghost) -> int:
-        """What the homeserver takes as one file, in bytes."""
-        if self._upload_limit is None:
-            try:
-                answer = await ghost.call("GET", "/_matrix/client/v1/media/config")
-            except Trouble as trouble:
-                if trouble.away or trouble.limited:
-                    raise
-                answer = {}
-            size = answer.get("m.upload.size")
-            self._upload_limit = size if isinstance(size, int) else UPLOAD_BYTES
-        return self._upload_limit
-
 
 def outcome(trouble: Trouble) -> Outcome:
     """What a refusal means for the item. What does not say that it is for ever, is tried again."""
@@ -288,8 +305,3 @@ def outcome(trouble: Trouble) -> Outcome:
 def _name(*parts: object) -> str:
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return base64.urlsafe_b64encode(digest[:24]).decode()
-
-
-def _header(media_type: str) -> str:
-    plain = media_type.isascii() and media_type.isprintable() and "/" in media_type
-    return media_type if plain else "application/octet-stream"

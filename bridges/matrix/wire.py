@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from io import BytesIO
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlencode
@@ -107,10 +108,12 @@ class Ghost(AsyncClient):  # type: ignore[misc]  # nio has no types
     ) -> dict[str, Any]:
         """A request that nio has no method for; the answer's JSON object. Raises Trouble."""
         headers = {"Authorization": f"Bearer {self.access_token}", "Content-Type": media_type or "application/json"}
+        sending: bytes | BytesIO | None = None if data is None else BytesIO(data)  # which goes out piece by piece
         if data is None and method != "GET":
-            data = json.dumps({} if body is None else body).encode()
+            sending = json.dumps({} if body is None else body).encode()
         try:
-            async with await self.send(method, path, data, headers) as response:
+            timeout = None if data is None else MEDIA_SECONDS
+            async with await self.send(method, path, sending, headers, timeout=timeout) as response:
                 raw = await _body(response, ANSWER_BYTES)
         except (ClientError, TimeoutError, OSError, TooLarge) as problem:
             raise Trouble(0, "", _words(problem)) from None

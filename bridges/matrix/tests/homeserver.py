@@ -39,6 +39,7 @@ class Homeserver:
     before: Callable[[Asked], Answer] = lambda asked: None
     mute: bool = False
     devices: bool = True
+    upload_size: int = 1000
     url: str = ""
     wrong: list[str] = field(default_factory=list)
     _transactions: dict[str, str] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Homeserver:
             found = self.media.get(path.rpartition("/")[2])
             return web.Response(body=found) if found is not None else error(404, "M_NOT_FOUND")
         if path.endswith("/media/config"):
-            return web.json_response({"m.upload.size": 1000})
+            return web.json_response({"m.upload.size": self.upload_size})
         if "/join/" in path:
             return web.json_response({"room_id": "!room"})
         if "/event/" in path:

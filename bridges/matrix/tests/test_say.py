@@ -234,3 +234,102 @@ async def test_a_new_name_of_the_author_is_the_ghost_s(bridge: MatrixBridge, hom
     names = [asked.body["displayname"] for asked in homeserver.asked if asked.path.endswith("/displayname")]
     assert names == ["Ana Ferreira", "Ana F."]
     assert homeserver.count("/register") == 1
+
+
+PICTURED = '<p>Look: <img src="blob:f00d" alt="limpet"></p>'
+
+
+async def test_a_picture_in_a_text_is_given_to_the_homeserver_and_shown_there(
+    bridge: MatrixBridge, homeserver: Homeserver, house: RecordingHouse
+) -> None:
+    house.blobs["f00d"] = png(3, 2)
+    outcome = await say(bridge, PostItem(post(fresh_html=PICTURED, files=(picture(),))))
+    assert isinstance(outcome, Sent)
+    (text,) = homeserver.sent()
+    assert '<img src="mxc://hs.test/m0" alt="limpet" width="3" height="2">' in text["formatted_body"]
+    assert homeserver.media["m0"] == png(3, 2)
+
+
+async def test_what_was_uploaded_is_not_uploaded_again_when_the_event_must_wait(
+    bridge: MatrixBridge, homeserver: Homeserver, house: RecordingHouse
+) -> None:
+    house.blobs |= {"f00d": png(3, 2), "b0a7": b"1,2"}
+    item = PostItem(post(fresh_html=PICTURED, files=(picture(), picture("b0a7", media_type="text/csv"))))
+    for _attempt in range(2):
+        homeserver.before = once("/send/", lambda: error(429, "M_LIMIT_EXCEEDED", after=1))
+        assert isinstance(await say(bridge, item), Later)
+    homeserver.before = lambda asked: None
+    outcome = await say(bridge, item)
+    assert isinstance(outcome, Sent)
+    assert len(outcome.refs) == 2
+    assert len(homeserver.media) == 2
+    assert "mxc://hs.test/m0" in homeserver.sent()[0]["formatted_body"]
+
+
+async def test_a_picture_that_is_not_taken_is_a_link_in_the_text(
+    bridge: MatrixBridge, homeserver: Homeserver, house: RecordingHouse
+) -> None:
+    house.blobs["f00d"] = png()
+    homeserver.before = lambda asked: error(403, "M_FORBIDDEN") if "/upload" in asked.path else None
+    assert isinstance(await say(bridge, PostItem(post(fresh_html=PICTURED, files=(picture(),)))), Sent)
+    text, link = homeserver.sent()
+    assert f'<a href="{picture().url}">[limpet]</a>' in text["formatted_body"]
+    assert picture().url in link["body"]
+
+
+async def test_an_edit_shows_its_pictures(bridge: MatrixBridge, homeserver: Homeserver, house: RecordingHouse) -> None:
+    house.blobs["f00d"] = png()
+    edited = said(post(fresh_html=PICTURED, files=(picture(),), revision=1), "$e")
+    assert isinstance(await say(bridge, EditItem(edited)), Sent)
+    (content,) = homeserver.sent()
+    assert "mxc://hs.test/m0" in content["m.new_content"]["formatted_body"]
+
+
+async def test_the_whole_of_a_long_text_is_sent_also_when_its_upload_had_to_wait(
+    bridge: MatrixBridge, homeserver: Homeserver
+) -> None:
+    homeserver.upload_size = 1_000_000
+    long = "limpet " * 10_000
+    item = PostItem(post(text=long, fresh_text=long, fresh_html=""))
+    homeserver.before = once("/upload", lambda: error(503, "M_UNKNOWN"))
+    assert isinstance(await say(bridge, item), Later)
+    homeserver._transactions.clear()
+    outcome = await say(bridge, item)
+    assert isinstance(outcome, Sent)
+    short, whole = homeserver.sent()
+    assert "full message" in short["body"]
+    assert whole["filename"] == "message.txt"
+    assert homeserver.media["m0"] == long.encode()
+
+
+async def test_how_large_a_file_may_be_is_asked_again_after_a_while_and_after_a_refusal(
+    bridge: MatrixBridge, homeserver: Homeserver, house: RecordingHouse
+) -> None:
+    now = [0.0]
+    bridge._speaker._uploads.clock = lambda: now[0]
+    house.blobs["f00d"] = bytes(900)
+    item = PostItem(post(files=(picture(size=900),)))
+    await say(bridge, item, "one")
+    await say(bridge, item, "two")
+    assert homeserver.count("/media/config") == 1
+    now[0], homeserver.upload_size = 4000.0, 800
+    await say(bridge, item, "three")
+    assert homeserver.sent()[-1]["body"].startswith("limpet.png is not in this room")
+    homeserver.upload_size = 1000
+    now[0] += 4000
+    homeserver.before = once("/upload", lambda: error(413, "M_TOO_LARGE"))
+    await say(bridge, item, "four")
+    await say(bridge, item, "five")
+    assert homeserver.count("/media/config") == 4
+    assert homeserver.sent()[-1]["msgtype"] == "m.image"
+
+
+async def test_an_upload_without_an_address_is_none(
+    bridge: MatrixBridge, homeserver: Homeserver, house: RecordingHouse
+) -> None:
+    from aiohttp import web
+
+    house.blobs["f00d"] = png()
+    homeserver.before = once("/upload", lambda: web.json_response({"content_uri": "https://hs.test/abc"}))
+    outcome = await say(bridge, PostItem(post(files=(picture(),))))
+    assert isinstance(outcome, Later)

@@ -1,7 +1,8 @@
-"""The homeserver of `homeserver.py` on a port, and a bridge that has never heard of any other."""
+"""The homeserver of `homeserver.py` on a port and a bridge that has never heard of any other; and both with a real Synapse."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +11,12 @@ from aiohttp import web
 
 from bridges.matrix import MatrixBridge, Settings
 from bridges.matrix.tests.homeserver import Homeserver
-from tests.fakes import RecordingHouse
+from bridges.matrix.tests.samples import Outcomes, lot
+from bridges.matrix.tests.world import World
+from server.bridge import Sent, StateItem
+from tests.fakes import RecordingHouse, forum
 from tests.peers.net import free_port
+from tests.peers.synapse import Synapse
 
 
 @pytest_asyncio.fixture
@@ -43,3 +48,21 @@ async def bridge(homeserver: Homeserver, house: RecordingHouse, tmp_path: Path) 
     await found.prepare()
     yield found
     await found._ghosts.close()
+
+
+@pytest_asyncio.fixture
+async def world(synapse: Synapse, tmp_path: Path) -> AsyncIterator[World]:
+    place = forum(f"tides{secrets.token_hex(4)}")
+    house = RecordingHouse(place, data_dir=str(tmp_path))
+    found = World(synapse, house, place)
+    synapse.route_to(found.port)
+    await found.start()
+    try:
+        outcomes = Outcomes()
+        await found.bridge.deliver(lot(StateItem(place), ""), outcomes)
+        assert isinstance(outcomes.only, Sent)
+        (found.room,) = house.rooms
+        yield found
+        await found.audit()
+    finally:
+        await found.stop()

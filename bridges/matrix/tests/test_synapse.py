@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import nio
-import pytest_asyncio
 
-from bridges.matrix.tests.samples import Outcomes, lot, picture, png, post, reply, said
+from bridges.matrix.tests.samples import picture, png, post, reply, said
 from bridges.matrix.tests.world import World
 from server.bridge import (
     Edit,
@@ -27,29 +24,9 @@ from server.bridge import (
     Ref,
     Retract,
     RetractionItem,
-    Sent,
     StateItem,
 )
-from tests.fakes import RecordingHouse, forum
-from tests.peers.synapse import Synapse
-
-
-@pytest_asyncio.fixture
-async def world(synapse: Synapse, tmp_path: Path) -> AsyncIterator[World]:
-    place = forum(f"tides{secrets.token_hex(4)}")
-    house = RecordingHouse(place, data_dir=str(tmp_path))
-    found = World(synapse, house, place)
-    synapse.route_to(found.port)
-    await found.start()
-    try:
-        outcomes = Outcomes()
-        await found.bridge.deliver(lot(StateItem(place), ""), outcomes)
-        assert isinstance(outcomes.only, Sent)
-        (found.room,) = house.rooms
-        yield found
-        await found.audit()
-    finally:
-        await found.stop()
+from tests.fakes import forum
 
 
 async def test_a_room_stands_in_its_space_and_says_where_words_go(world: World) -> None:

@@ -78,7 +78,9 @@ def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
         return Leave(to.slug, author=author)
     if to.function == "confirm":
         if reply.declines(_words(mail.body())):
-            raise Rejected("5.7.0", _("your answer begins with a no, so nothing was done; to confirm, answer with yes"))
+            raise Rejected(
+                "5.7.0", _("your answer seems to say no, so nothing was done; to confirm, answer with the one word yes")
+            )
         return Act(to.slug, author, "confirm", to.token, ref=_ref(mail))
     if to.function == "mod":
         return Act(to.slug, author, "mod", to.token, ref=_ref(mail), words=reply.first_words(_words(mail.body())))

@@ -6,7 +6,15 @@ its width is put together again. Nothing is guessed beyond that, for a word that
 
 from __future__ import annotations
 
-NO = frozenset(("no", "nope", "never", "don't", "nein", "non", "nej", "nee", "não", "nie", "нет", "ні", "否", "不"))
+YES = frozenset(("yes", "yep", "ok", "okay", "ja", "oui", "sí", "si", "sim", "tak", "да", "так", "是", "好"))
+NO = frozenset(
+    (
+        *("no", "nope", "not", "never", "don't", "didn't", "stop", "cancel", "remove", "unsubscribe", "spam", "wrong"),
+        *("nein", "nicht", "kein", "keine", "non", "pas", "nej", "nee", "niet", "ikke", "inte", "não", "nie", "nunca"),
+        *("нет", "не", "ні", "否", "不"),
+    )
+)
+_AROUND = ".,;:!?*\"'()"
 LINES = 200  # looked at
 WORDS = 400
 WRAPPED = 55  # a line this long was ended by the mail program and not by a person
@@ -26,9 +34,12 @@ def first_words(text: str) -> tuple[str, ...]:
 
 
 def declines(text: str) -> bool:
-    """Whether it begins with a word that says no."""
-    words = first_words(text)
-    return bool(words) and words[0].strip(".,;:!?*\"'").replace("’", "'").casefold() in NO
+    """Whether its first line holds a word that says no and does not begin with one that says yes.
+
+    Wrong in doubt: "no problem" is asked once more, "I did not ask for this" must not make anybody a member.
+    """
+    words = [word.strip(_AROUND).replace("’", "'").casefold() for word in first_words(text)]
+    return bool(words) and words[0] not in YES and not NO.isdisjoint(words)
 
 
 def _goes_on(line: str) -> bool:

@@ -143,6 +143,7 @@ def _publish_or_hand_over(
 ) -> Result:
     """Publish what waited for its author's word, unless something else holds it too: then its moderators are told."""
     now = desk.now()
+    posts.update(tx, held.post_id, proof=int(Proof.AUTHENTICATED))  # who reads that mailbox says that it is theirs
     still = screen.holds_confirmed(forum, posts.has_posted(tx, forum.id, person_id), may_post)
     if still is None:
         return Accepted(decide.approve(tx, desk, held.name, f"person:{person_id}", now))

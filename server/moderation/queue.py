@@ -119,7 +119,7 @@ def to_tell(tx: Connection, before: int) -> list[Row[Any]]:
 
 def _told(tx: Connection, *which: ColumnElement[bool]) -> list[Row[Any]]:
     query = (
-        select(held, posts.c.subject, posts.c.person_id, posts.c.address_id, posts.c.channel)
+        select(held, posts.c.subject, posts.c.person_id, posts.c.address_id, posts.c.channel, posts.c.proof)
         .join_from(held, posts)
         .where(held.c.awaits == MODERATORS, *which)
         .order_by(held.c.forum_id, held.c.post_id)

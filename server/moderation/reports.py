@@ -1,4 +1,5 @@
-"""Who learns that a post waits: moderators, at once and after a day; its author, where first posts are held, and after three days.
+"""Who learns that a post waits: moderators, at once and after a day; its author, where first posts are held, and after three days, if it
+is surely theirs.
 
 The first post is reported at once. What comes within ten minutes of a report is gathered into the next one, so that a flood is a mail
 in ten minutes. Books notices; decides nothing. Their words: `delivery.waiting`, their answers: `desk.answers`.
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import clock
-from server.bridge import WEB
+from server.bridge import WEB, Proof
 from server.delivery import letters
 from server.desk import Desk, author, forums
 from server.moderation import queue
@@ -55,7 +56,9 @@ def sweep(tx: Connection, desk: Desk) -> None:
     by_author = sorted(queue.to_tell(tx, now - TELL_MS), key=lambda row: (row.forum_id, row.author))
     for (forum_id, _author), group in groupby(by_author, lambda row: (int(row.forum_id), str(row.author))):
         rows = list(group)
-        _tell(tx, desk, forums.by_id(tx, forum_id), "held-long", rows[:POSTS], now)
+        theirs = [row for row in rows if row.proof >= Proof.AUTHENTICATED]  # whom a forger names is left in peace
+        if theirs:
+            _tell(tx, desk, forums.by_id(tx, forum_id), "held-long", theirs[:POSTS], now)
         queue.note(tx, [row.post_id for row in rows], "told_at", now)
 
 

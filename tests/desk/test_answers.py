@@ -352,8 +352,8 @@ def test_the_words_of_the_mails_language_count_and_english_ones_too(monkeypatch:
 
 # Time goes by ---------------------------------------------------------------------------------------------------------
 def test_moderators_are_reminded_after_a_day_and_the_author_told_after_three(table: Table, notices: Notices) -> None:
-    table.post("eve", "one", subject="Hello")
-    table.post("eve", "two", subject="Again")
+    table.post("eve", "one", subject="Hello", proof=Proof.AUTHENTICATED)
+    table.post("eve", "two", subject="Again", proof=Proof.AUTHENTICATED)
     notices.new()
     table.now += reports.GATHER_MS
     table.do(reports.sweep, table.desk)

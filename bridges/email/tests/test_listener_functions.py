@@ -125,7 +125,7 @@ async def test_an_answer_that_says_no_confirms_nothing_and_its_writer_is_told() 
     no = MESSAGE.replace("How many did you count?", "No, I never asked for that.")
     async with listening(house) as door:
         script = (
-            HELLO + to(f"tides-confirm+{TOKEN}@lists.test") + data("550 5.7.0 your answer begins with a no", message=no)
+            HELLO + to(f"tides-confirm+{TOKEN}@lists.test") + data("550 5.7.0 your answer seems to say no", message=no)
         )
         await speak(door.ports["smtp"], script)
     assert house.accepted == []

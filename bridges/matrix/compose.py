@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bridges.matrix.markup import clean, named, shown, to_matrix
+from bridges.matrix.mentions import linked as linked_people
 from bridges.matrix.names import POST_MARK
 from bridges.matrix.uploads import Upload, is_picture
 from server.bridge import File, Post, Ref
@@ -112,7 +113,8 @@ def edit(post: Post, event: str, form: Form = Form.WHOLE, pictures: Mapping[str,
     text, html = _texts(post, post.opens_thread, pictures)
     while True:
         fresh = _said(post, text, html, form)
-        content = fresh | {"body": f"* {fresh['body']}", "m.new_content": fresh}
+        # Who was mentioned before is not told again (C-S API v1.7, 11.37): only the content that is shown names them.
+        content = fresh | {"body": f"* {fresh['body']}", "m.new_content": fresh, "m.mentions": {}}
         content["m.relates_to"] = {"rel_type": "m.replace", "event_id": event}
         if "formatted_body" in fresh:
             content["formatted_body"] = f"* {fresh['formatted_body']}"
@@ -201,13 +203,14 @@ def _said(post: Post, text: str, html: str, form: Form) -> Content:
         content["body"] = f"{_beginning(text)}\n\n{link}"
     elif form is Form.WHOLE and html:
         content |= {"format": HTML, "formatted_body": html}
-    return _marked(post, content)
+    return _marked(post, content, linked_people(html))
 
 
-def _marked(post: Post, content: Content) -> Content:
+def _marked(post: Post, content: Content, people: Sequence[str] = ()) -> Content:
     """What every event of ours carries: nobody mentioned by accident (MSC4210), the page, and the post's own names."""
     ours = {"id": post.id, "message_id": clean(post.message_id)}
-    return content | {"m.mentions": {}, "external_url": post.url, POST_MARK: ours}
+    mentions = {"user_ids": list(people)} if people else {}
+    return content | {"m.mentions": mentions, "external_url": post.url, POST_MARK: ours}
 
 
 def _named(file: File) -> Content:

@@ -11,6 +11,7 @@ from bridges.matrix.names import split_user
 from bridges.matrix.tags import pieces
 
 PEOPLE = 50  # in one message; more are not looked up
+LINKED = 10  # in one post of ours; whoever writes more names does not ask for people's attention
 _PREFIXES = ("https://matrix.to/#/", "matrix:u/")
 _END = r"(?![A-Za-z0-9_-]|[.:][A-Za-z0-9])"  # an id does not end in the middle of a longer one
 
@@ -33,6 +34,21 @@ def listed(content: Mapping[str, object]) -> tuple[str, ...]:
         [each for each in ids[:PEOPLE] if isinstance(each, str) and split_user(each)] if isinstance(ids, list) else []
     )
     return tuple(dict.fromkeys(found))
+
+
+def linked(html: str) -> list[str]:
+    """The people whom a text of ours links to in its own words: what it quotes mentioned them before."""
+    found: dict[str, None] = {}
+    quoted = 0
+    for piece in pieces(html):
+        if isinstance(piece, str):
+            continue
+        if piece.name == "blockquote":
+            quoted = max(0, quoted - 1) if piece.closing else quoted + 1
+        person = mentioned(piece.attributes.get("href", "")) if piece.name == "a" and not quoted else None
+        if person is not None and len(found) < LINKED:
+            found[person] = None
+    return list(found)
 
 
 def occurring(people: tuple[str, ...], *texts: str | None) -> list[str]:

@@ -16,7 +16,8 @@ POST_MARK = "net.junto.post"
 """The key in an event's content that holds a post's id and Message-ID. It is a fact for others; our own voice is told by its sender."""
 MAX_ID_BYTES = 255
 
-_SERVER_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]")
+_HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
+_HEX_CHARS = frozenset("0123456789abcdefABCDEF:.")
 _MEDIA_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _LOCALPART_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._=/+-")
 _PUPPETS = (
@@ -40,8 +41,15 @@ _PUPPETS = (
 
 
 def is_server_name(text: str) -> bool:
-    """Whether this can be a server name: a host or an address, perhaps with a port."""
-    return 0 < len(text) <= 230 and _SERVER_CHARS.issuperset(text)
+    """Whether this can be a server name: a host or an address, perhaps with a port (appendix "Server Name")."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        well = bool(bracket) and 2 <= len(host) <= 45 and _HEX_CHARS.issuperset(host)
+        colon, port = rest[:1], rest[1:]
+    else:
+        host, colon, port = text.partition(":")
+        well = 0 < len(host) <= 230 and _HOST_CHARS.issuperset(host)
+    return well and (port.isascii() and port.isdecimal() and len(port) <= 5 if colon == ":" else not colon)
 
 
 def split_user(user_id: str) -> tuple[str, str] | None:

@@ -135,6 +135,8 @@ def _message(kind: str, content: Event) -> Message | Edited | Ignored:
     relation = _object(content, "m.relates_to")
     if relation.get("rel_type") == "m.replace":
         fresh = _said(kind, _object(content, "m.new_content"))
+        if not fresh.text and not fresh.html:
+            return Ignored("an edit without words")
         return Edited(_target(relation), fresh.text, fresh.html, fresh.people)
     msgtype = _text(content, "msgtype") if kind == "m.room.message" else ""
     if msgtype in (

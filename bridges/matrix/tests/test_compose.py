@@ -174,6 +174,27 @@ def test_a_sound_is_a_sound(kind: str, msgtype: str) -> None:
     assert file["msgtype"] == msgtype
 
 
+LINKS = (
+    '<blockquote><a href="https://matrix.to/#/@old:hs.test">Old</a></blockquote>'
+    '<p><a href="https://matrix.to/#/@bruno:hs.test">Bruno</a>, <a href="https://matrix.to/#/#room:hs.test">here</a></p>'
+)
+
+
+def test_whom_a_post_links_to_is_mentioned_and_whom_it_quotes_is_not() -> None:
+    (content,) = contents(post(fresh_html=LINKS), heading=False)
+    assert content["m.mentions"] == {"user_ids": ["@bruno:hs.test"]}
+    crowd = "".join(f'<a href="https://matrix.to/#/@u{n}:hs.test">x</a>' for n in range(40))
+    (content,) = contents(post(fresh_html=crowd), heading=False)
+    assert len(content["m.mentions"]["user_ids"]) == 10
+
+
+def test_an_edit_does_not_call_people_again() -> None:
+    content = compose.edit(said(post(fresh_html=LINKS, revision=1), "$e"), "$e").content
+    assert content["m.mentions"] == {}
+    assert content["m.new_content"]["m.mentions"] == {"user_ids": ["@bruno:hs.test"]}
+    schemas.check("m.room.message", content)
+
+
 def test_words_that_look_like_the_fallback_of_a_reply_are_not_cut_off() -> None:
     (content,) = contents(post(fresh_text="> <@ana:hs.test> where?\n\nThere."), heading=False)
     assert content["body"] == "><@ana:hs.test> where?\n\nThere."

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 MOST = 50  # files taken out of one text
-_BEGIN = re.compile(rb"begin [0-7]{3,4} ([^\r\n]{1,255}?)\s*\Z")
+_BEGIN = re.compile(rb"begin [0-7]{3,4} ([^\r\n]{1,255})\Z")
 _ARMOUR = (b"-----BEGIN PGP MESSAGE-----", b"-----END PGP MESSAGE-----")
 
 

@@ -11,7 +11,6 @@ import logging
 from dataclasses import dataclass
 
 import flufl.bounce
-from selectolax.lexbor import LexborHTMLParser
 
 from bridges.email import fields, structure
 from bridges.email.addresses import normal, split
@@ -21,12 +20,14 @@ from bridges.email.mailboxes import mailboxes
 from bridges.email.parse import Mail
 from server import limits, log
 from server.errors import Rejected
+from server.markup import words as words_of
 
 TEXT_BYTES = 64 * 1024  # read of the words of one notice
 LINES = 1_000
 RECIPIENTS = 20  # of one notice; a notice to us is about one
 ADDRESSES = 100  # looked at in one notice
 FOREIGN_BYTES = 32 * 1024  # handed to flufl.bounce, whose parser recurses on nested messages
+FOREIGN_LINE, FOREIGN_SIGNS = 200, 5
 _TRACES = frozenset({"received", "return-path", "message-id", "mime-version", "dkim-signature"})
 _FIELDS = _TRACES | {
     "from",
@@ -142,7 +143,7 @@ def _text(mail: Mail) -> str:
         else:
             texts.append(text)
     if not "".join(texts).strip() and markup:
-        texts = [LexborHTMLParser(markup).text(separator="\n", strip=True)]
+        texts = [words_of(markup)]
     return "\n".join(texts)
 
 
@@ -186,12 +187,31 @@ def _returned(mail: Mail, rest: str) -> Fields:
 def _foreign(mail: Mail) -> list[str]:
     """What flufl.bounce finds. It knows many old forms; it is given little to read, and whatever it raises is no finding."""
     try:
-        temporary, permanent = flufl.bounce.all_failures(email.message_from_bytes(mail.raw[:FOREIGN_BYTES]))
+        temporary, permanent = flufl.bounce.all_failures(email.message_from_bytes(_harmless(mail.raw[:FOREIGN_BYTES])))
     except Exception as problem:  # noqa: BLE001  a stranger's bytes in somebody else's parser
         _log.warning("a notice that flufl.bounce cannot read", problem=type(problem).__name__)
         return []
     found = [normal(one.decode("utf-8", "replace")) for one in sorted(temporary | permanent)[:ADDRESSES]]
     return [one for one in found if one is not None]
+
+
+def _harmless(data: bytes) -> bytes:
+    """A message on which no expression of a foreign parser can backtrack for long: no long line, none with many signs of addresses.
+
+    Base64 is not decoded, for what its lines hold is known only afterwards; lines of quoted-printable are joined by twos at most.
+    """
+    kept: list[bytes] = []
+    joins = False
+    for line in data.split(b"\n"):
+        line = line.rstrip(b"\r")[:FOREIGN_LINE]
+        signs = sum(line.count(sign) for sign in (b"@", b"<", b"=40", b"=3C", b"=3c"))
+        if signs > FOREIGN_SIGNS or (b"base64" in line.lower() and b":" in line):
+            line = b""
+        if line.endswith(b"=") and joins:
+            line = line.rstrip(b"=")
+        joins = line.endswith(b"=")
+        kept.append(line)
+    return b"\n".join(kept)
 
 
 def _in_words(mail: Mail, notice: Notice) -> list[str]:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from selectolax.lexbor import LexborHTMLParser
-
 from bridges.email import bounces, commands, reply, spam
 from bridges.email.addresses import OPERATOR, POST, Mailbox, normal
 from bridges.email.authentication import Verdict
 from bridges.email.body import Body
 from bridges.email.mailboxes import mailboxes
 from bridges.email.parse import Mail
+from server import markup
 from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Ref, Request
 from server.errors import Rejected
 from server.i18n import _
@@ -156,4 +155,4 @@ def _words(body: Body) -> str:
     """The text, or the words of a mail that has only HTML; who reads a letter has the original too."""
     if body.text is not None or not body.html:
         return body.text or ""
-    return LexborHTMLParser(body.html).text(separator="\n", strip=True)
+    return markup.words(body.html)

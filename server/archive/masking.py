@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from server import bridge, limits
 
+TYPE_CHARS = 1_000  # of a Content-Type that are read: the standard library takes its parameters apart in quadratic time
 _AT = re.compile(r"@|%40|&#(?:64|[xX]40);|&commat;")  # as it is written, in links, in HTML
 _DOMAIN = re.compile(r"((?:[\w-]{1,63}\.){1,10}[^\W\d_][\w-]{0,62}|localhost\b|\[[\w:.]{2,60}\])")
 # The local part is read from the sign to the left, so these are written backwards: RFC 5322 section 3.4.1, "&" perhaps as HTML.
@@ -265,7 +266,7 @@ class _Masked:
 
     def _type(self, value: str, part: _Part) -> None:
         message = Message()
-        message["Content-Type"] = " ".join(value.split())
+        message["Content-Type"] = " ".join(value.split())[:TYPE_CHARS]
         part.text = message.get_content_maintype() in ("text", "multipart")
         part.charset = message.get_content_charset("")
         part.message = message.get_content_type() == "message/rfc822"

@@ -22,7 +22,7 @@ def credit_marked(lines: list[Line]) -> None:
         depth = lines[last].depth
         if below - last > 5 or lines[below].depth < depth or lines[last].credit:
             continue
-        barred = _barred(lines, below) if lines[below].depth == depth else 0
+        barred = _barred(lines, last, below) if lines[below].depth == depth else 0
         if not barred and lines[below].depth == depth:
             continue
         first = _attribution(lines, last)
@@ -35,11 +35,13 @@ def credit_marked(lines: list[Line]) -> None:
             line.depth += 1
 
 
-def _barred(lines: list[Line], start: int) -> int:
-    """How many lines from `start` are marked in another way: "| " or the name of somebody ("AB> ")."""
+def _barred(lines: list[Line], above: int, start: int) -> int:
+    """How many lines from `start` are marked in another way: "| " or the name of somebody ("AB> "); none where the one above is too."""
     first = lines[start]
     name, sign, _rest = first.text[:16].partition(">")
     mark = name + sign if sign and name.isalpha() else "|"
+    if lines[above].text.startswith(mark):
+        return 0  # it stands inside of that run, which was counted from its first line
     count = 0
     while start + count < len(lines):
         line = lines[start + count]

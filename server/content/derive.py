@@ -14,10 +14,11 @@ from urllib.parse import unquote
 from server import limits
 from server.bridge import Attachment
 from server.content import attachments as files
-from server.content import markdown, plain, quoted, quotes, reading, soup
+from server.content import markdown, plain, quoted, quotes
 from server.content.sanitize import clean, clean_own, tidy
-from server.content.tree import Element, serialise, walk
 from server.i18n import _
+from server.markup import reading, soup
+from server.markup.tree import Element, serialise, walk
 
 HTML_CHARS = 1_000_000  # of one post; what is beyond is in its original only
 _EMBEDDED = re.compile(r"""(src\s{0,9}=\s{0,9}["']?)data:[^"'\s>]{0,8000000}+""", re.IGNORECASE)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from server.content import phrases, signatures
 from server.content.quotes import Kind, shown
-from server.content.reading import CREDIT, PEEK_NODES, peek
-from server.content.tree import Element, Node, blank, names, walk
+from server.markup.reading import CREDIT, PEEK_NODES, peek
+from server.markup.tree import Element, Node, blank, names, walk
 
 _PLACES = names("blockquote details div h1 h2 h3 h4 h5 h6 hr ol p pre table ul")
 _CREDIT_CLASSES = ("moz-cite-prefix", "gmail_attr", "moz-email-headers-table")

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import nh3
 
-from server.content import soup
-from server.content.tree import Element, Node, events, names, serialise, walk
 from server.i18n import _
+from server.markup import soup
+from server.markup.tree import Element, Node, events, names, serialise, walk
 
 _ROUNDS = 4
 REL = "nofollow noopener ugc"

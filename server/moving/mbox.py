@@ -104,6 +104,9 @@ class _Message:
         )
 
 
+MISFITS = 50  # lengths that fit nothing: after so many none is tried, since each costs reading it twice
+
+
 def looks_like(beginning: bytes) -> bool:
     """Whether a file that begins so is an mbox of some kind."""
     first = beginning.lstrip(b"\r\n")
@@ -128,10 +131,12 @@ def messages(file: BinaryIO, start: int = 0) -> Iterator[Found]:
 
 
 def _mbox(tape: _Tape, separator: bytes) -> Iterator[Found]:
+    misfits = 0
     while separator:
         message = _Message()
         length = _head(tape, message)
-        body = _counted(tape, length) if length is not None else None
+        body = _counted(tape, length) if length is not None and misfits < MISFITS else None
+        misfits += length is not None and body is None
         if body is not None:
             message.add(body)
             quoted = not re.search(rb"^From ", body, re.MULTILINE)  # who counts need not quote

@@ -210,3 +210,8 @@ def test_a_post_for_others_shows_no_address_in_words_or_files() -> None:
     assert shown.files[0].filename == "…@….vcf"
     assert "carol" not in shown.files[0].url
     assert (shown.message_id, shown.id) == (post.message_id, post.id)
+
+
+def test_a_content_type_of_many_parameters_costs_no_more_than_its_beginning() -> None:
+    raw = b'From: a@b.test\r\nContent-Type: text/plain; a="' + b";" * 200_000 + b"\r\n\r\nhi\r\n"
+    assert Mask("pools", "lists.test").message(raw).endswith(b"\r\n\r\nhi\r\n")

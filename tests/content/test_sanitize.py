@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.content import soup
 from server.content.sanitize import clean, plain_line, tidy
-from server.content.tree import events
+from server.markup import soup
+from server.markup.tree import events
 from tests.content import strategies
 
 HASH = "a" * 64

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from tests.layers.tree import Import, Module, Project
 
-GROUND = frozenset(["config", "errors", "log", "metrics", "clock", "limits", "tokens", "i18n", "render", "subjects"])
+GROUND = frozenset(
+    ["config", "errors", "log", "metrics", "clock", "limits", "tokens", "i18n", "render", "subjects", "markup"]
+)
 """The modules of `server/` that everybody may import and that import nothing of ours but each other."""
 
 DISCOVERS = "server/app.py"
@@ -96,7 +98,7 @@ def the_ground_carries_itself(project: Project) -> Iterator[str]:
     for module in project.under("server"):
         name = module.parts[1].removesuffix(".py")
         port = name == "bridge"
-        if not port and (len(module.parts) != 2 or name not in GROUND):
+        if not port and name not in GROUND:
             continue
         stands_on = GROUND | {"bridge"} if port else GROUND
         for found in module.imports:

@@ -195,3 +195,8 @@ def test_what_is_not_there_or_is_no_mail_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "x", tmp_path / "y"):
         with pytest.raises(CommandError, match=path.name):
             sources.find([path])
+
+
+def test_lengths_that_fit_nothing_are_not_tried_for_ever() -> None:
+    one = b"From a@x.test Thu Jan  1 00:00:01 2026\nFrom: a@x.test\nContent-Length: 20000000\n\nwords\n\n"
+    assert len(list(mbox.messages(io.BytesIO(one * 20_000)))) == 20_000

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridges.email import bounces
+from bridges.email import bounces, notices
 from bridges.email.addresses import Mailbox
 from bridges.email.authentication import NOTHING_SAID
 from bridges.email.parse import parse
@@ -243,3 +244,20 @@ def test_no_bytes_are_an_error(body: bytes, media_type: str) -> None:
     raw = b"From: mailer-daemon@x.test\r\nContent-Type: " + media_type.encode() + b"\r\n\r\n" + body
     with contextlib.suppress(Rejected):
         assert isinstance(bounces.read(parse(raw, "", "lists.test", 0), "tides", TOKEN), Bounce | Report | None)
+
+
+@given(st.lists(st.text("a@<,= =40\n", max_size=400), max_size=30))
+def test_what_is_handed_to_the_foreign_parser_has_no_line_to_backtrack_on(lines: list[str]) -> None:
+    harmless = notices._harmless("\n".join(lines).encode()).split(b"\n")
+    for line, following in itertools.pairwise([*harmless, b""]):
+        joined = line + following if line.endswith(b"=") else line
+        assert len(joined) <= 2 * notices.FOREIGN_LINE
+        assert joined.count(b"@") + joined.count(b"=40") + joined.count(b"<") <= 2 * notices.FOREIGN_SIGNS + 1
+        assert not (line.endswith(b"=") and following.endswith(b"="))
+
+
+def test_a_notice_made_to_stop_its_reader_is_read_like_any_other() -> None:
+    words = b"," * 10_000 + b"@" * 20_000
+    raw = b"From: MAILER-DAEMON@far.test\r\nSubject: failure notice\r\n\r\n" + words
+    mail = parse(raw, "", "lists.test", 0)
+    assert notices.recipients(mail, notices.read(mail)) == ([], False)

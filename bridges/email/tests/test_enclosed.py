@@ -75,3 +75,8 @@ def test_every_file_comes_out_as_it_went_in(data: bytes, before: bytes) -> None:
     before = before.replace(b"begin", b"").replace(b"\n", b" ")
     _text, files = lift(before + b"\n" + uuencoded(b"f", data))
     assert [file.data for file in files] == ([data] if data else [b""])
+
+
+def test_a_line_that_nearly_begins_a_file_is_looked_at_once() -> None:
+    text = b"begin 644 a" + b" " * 5_000_000 + b"x"
+    assert lift(text) == (text, [])

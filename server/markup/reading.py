@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from server import limits
-from server.content.tree import Element, Node, events, names
+from server.markup.tree import Element, Node, events, names
 
 PEEK_CHARS = 600
 PEEK_NODES = 60

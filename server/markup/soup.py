@@ -11,7 +11,7 @@ import re
 from html import unescape
 from itertools import islice
 
-from server.content.tree import BLOCK, PARTS, SECTIONS, VOID, Element, names
+from server.markup.tree import BLOCK, PARTS, SECTIONS, VOID, Element, names
 
 DEPTH = 50  # elements inside one another; custom clients stop at 100
 ATTRIBUTES = 30  # of one tag that are looked at

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import email.policy
-from collections.abc import AsyncIterator
 from email.message import EmailMessage
-from pathlib import Path
 
 import aiohttp
-import pytest
 
 from server.desk import forums
 from tests.peers.postfix import Postfix
-from tests.stories.town import Town, read, town
+from tests.stories.town import Town, arrived, read, send
 
 CHART = b"%PDF-1.4\n" + bytes(range(256)) * 200
 NOTE = b"High water at six.\n"
-
-
-@pytest.fixture
-async def shore(tmp_path: Path, database: str, postfix: Postfix) -> AsyncIterator[Town]:
-    domain = postfix.list_domain()
-    relay = {"email": {"domain": domain, "relay": f"smtp://127.0.0.1:{postfix.port}"}}
-    async with town(tmp_path, database, relay) as place:
-        postfix.route(domain, place.ports["lmtp"])
-        yield place
 
 
 def with_files(sender: str, to: str) -> bytes:
@@ -50,8 +37,8 @@ async def test_a_large_attachment_leaves_as_a_link(shore: Town, postfix: Postfix
     await shore.home.store.write(forums.set_options, "pools", {"link_over": "10000"})
     await shore.member("pools", ana, "Ana")
     await shore.member("pools", bruno, "Bruno")
-    await asyncio.to_thread(postfix.send, with_files(ana, pools), ana, pools)
-    got = read((await asyncio.to_thread(postfix.mailbox(bruno).wait_for, 1))[0])
+    await send(postfix, with_files(ana, pools), ana, pools)
+    got = read((await arrived(postfix, bruno, 1))[0])
 
     words, link, note = got.iter_parts()
     assert isinstance(words, EmailMessage)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from email.message import EmailMessage
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from server.store.schema import memberships, posts, subscriptions, thread_marks
 from tests.peers.postfix import Mailbox, Postfix
-from tests.stories.town import Town, letter, read, town
+from tests.stories.town import Town, letter, read, send
 
 
 async def nth(box: Mailbox, count: int) -> EmailMessage:
@@ -22,27 +21,20 @@ async def answer(postfix: Postfix, by: str, asked: EmailMessage, words: str, to:
     where = to or str(asked["Reply-To"] or asked["From"]).rpartition("<")[2].rstrip(">")
     text = f"{words}\n\nOn Monday, somebody wrote:\n> leave\n> {asked['Subject']}\n"
     raw = letter(by, where, f"Re: {asked['Subject']}", text, In_Reply_To=str(asked["Message-ID"]))
-    await asyncio.to_thread(postfix.send, raw, by, where)
+    await send(postfix, raw, by, where)
 
 
-async def test_everything_by_mail(tmp_path: Path, database: str, postfix: Postfix) -> None:
-    domain = postfix.list_domain()
-    relay = {"email": {"domain": domain, "relay": f"smtp://127.0.0.1:{postfix.port}"}}
-    async with town(tmp_path, database, relay) as shore:
-        postfix.route(domain, shore.ports["lmtp"])
-        await _walk(shore, postfix, domain)
-
-
-async def _walk(shore: Town, postfix: Postfix, domain: str) -> None:
+async def test_everything_by_mail(shore: Town, postfix: Postfix) -> None:
     members = postfix.member_domain()
     ana, bruno = f"ana@{members}", f"bruno@{members}"
-    pools, request = await shore.forum("pools"), f"pools-request@{domain}"
+    pools = await shore.forum("pools")
+    request = pools.replace("@", "-request@")
     await shore.member("pools", ana, "Ana")
     await shore.member("pools", bruno, "Bruno")
     box = postfix.mailbox(bruno)
 
     asked = letter(bruno, request, "set own posts on", "timezone Europe/Lisbon\n-- \nBruno\n", "<ask@x.test>")
-    await asyncio.to_thread(postfix.send, asked, bruno, request)
+    await send(postfix, asked, bruno, request)
     question = await nth(box, 1)
     assert question["Auto-Submitted"]
     assert question["In-Reply-To"] == "<ask@x.test>"
@@ -53,7 +45,7 @@ async def _walk(shore: Town, postfix: Postfix, domain: str) -> None:
     assert "Europe/Lisbon, from now on" in done.get_content()
     assert (await shore.rows(sa.select(subscriptions).where(subscriptions.c.own_posts)))[0].mode == "each"
 
-    await asyncio.to_thread(postfix.send, letter(ana, pools, "Limpets", "How?\n", "<l@x.test>"), ana, pools)
+    await send(postfix, letter(ana, pools, "Limpets", "How?\n", "<l@x.test>"), ana, pools)
     post = await nth(box, 3)
     assert f"mailto:{request}?subject=mute%201" in post["X-Junto-Mute"]
     await answer(postfix, bruno, post, "mute", to=request)
@@ -61,7 +53,7 @@ async def _walk(shore: Town, postfix: Postfix, domain: str) -> None:
     assert "“Limpets” is muted" in (await nth(box, 5)).get_content()
     assert len(await shore.rows(sa.select(thread_marks))) == 1
     more = letter(ana, pools, "Re: Limpets", "Anybody?\n", "<m@x.test>", In_Reply_To="<l@x.test>")
-    await asyncio.to_thread(postfix.send, more, ana, pools)
+    await send(postfix, more, ana, pools)
     await shore.until(lambda: _posts(shore, 2), "the second post")
     await shore.settled()
 

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from server.people import subscriptions
 from server.store.schema import posts
 from server.store.schema import subscriptions as subscribed
 from tests.peers.postfix import Postfix
-from tests.stories.town import Town, letter, read, town
-
-
-@pytest.fixture
-async def shore(tmp_path: Path, database: str, postfix: Postfix) -> AsyncIterator[Town]:
-    domain = postfix.list_domain()
-    relay = {"email": {"domain": domain, "relay": f"smtp://127.0.0.1:{postfix.port}"}}
-    async with town(tmp_path, database, relay) as place:
-        postfix.route(domain, place.ports["lmtp"])
-        yield place
-
-
-async def send(postfix: Postfix, raw: bytes, sender: str, to: str) -> None:
-    assert not await asyncio.to_thread(postfix.send, raw, sender, to)
+from tests.stories.town import Town, arrived, letter, read, send
 
 
 async def morning(shore: Town) -> None:
@@ -56,7 +39,7 @@ async def test_a_reply_to_an_item_goes_to_its_post(shore: Town, postfix: Postfix
         await shore.until(there, topic)
     await morning(shore)
 
-    digest = read((await asyncio.to_thread(postfix.mailbox(bruno).wait_for, 1))[0])
+    digest = read((await arrived(postfix, bruno, 1))[0])
     assert re.fullmatch(r"Tide pools digest, \d+ \w+ \d+: 2 posts", str(digest["Subject"]))
     assert "/leave/" in str(digest["List-Unsubscribe"])
     text = digest.get_body(("plain",))
@@ -71,7 +54,7 @@ async def test_a_reply_to_an_item_goes_to_its_post(shore: Town, postfix: Postfix
         In_Reply_To=str(digest["Message-ID"]),
     )  # fmt: skip
     await send(postfix, answer, bruno, items[1])
-    got = read((await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1))[0])
+    got = read((await arrived(postfix, ana, 1))[0])
     assert "two nets" in got.get_content()
     nets, answered = await shore.rows(sa.select(posts).where(posts.c.seq >= 2).order_by(posts.c.seq))
     assert (answered.parent_id, answered.thread_id, answered.subject) == (nets.id, nets.thread_id, "Re: Nets")
@@ -88,13 +71,13 @@ async def test_a_reply_to_the_whole_is_asked_about(shore: Town, postfix: Postfix
     await send(postfix, letter(f"Ana <{ana}>", pools, "Nets", "Who has one?\n", "<n@ana.test>"), ana, pools)
     await shore.until(lambda: shore.rows(sa.select(posts)), "the post")
     await morning(shore)
-    digest = read((await asyncio.to_thread(postfix.mailbox(bruno).wait_for, 1))[0])
+    digest = read((await arrived(postfix, bruno, 1))[0])
 
     whole = re.search(r"<(\S+)>", str(digest["Reply-To"]))
     assert whole is not None
     answer = letter(f"Bruno <{bruno}>", whole[1], f"Re: {digest['Subject']}", "I do.\n", "<w@bruno.test>")
     await send(postfix, answer, bruno, whole[1])
-    asked = read((await asyncio.to_thread(postfix.mailbox(bruno).wait_for, 2))[1])
+    asked = read((await arrived(postfix, bruno, 2))[1])
     assert asked["Auto-Submitted"] == "auto-replied"
     assert asked["In-Reply-To"] == "<w@bruno.test>"
     assert "> I do." in asked.get_content()
@@ -102,5 +85,5 @@ async def test_a_reply_to_the_whole_is_asked_about(shore: Town, postfix: Postfix
     assert len(items) == 1
     assert len(await shore.rows(sa.select(posts))) == 1
     await send(postfix, letter(f"Bruno <{bruno}>", items[0], "Re: Nets", "I do.\n"), bruno, items[0])
-    await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1)
+    await arrived(postfix, ana, 1)
     assert "I do." in await shore.page("/f/pools/1")

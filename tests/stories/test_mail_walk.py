@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -15,20 +13,7 @@ from server.people import identity, subscriptions
 from server.store.schema import addresses, bounces, deliveries, memberships, posts
 from server.store.schema import subscriptions as subscribed
 from tests.peers.postfix import Postfix
-from tests.stories.town import Town, letter, read, town
-
-
-@pytest.fixture
-async def shore(tmp_path: Path, database: str, postfix: Postfix) -> AsyncIterator[Town]:
-    domain = postfix.list_domain()
-    relay = {"email": {"domain": domain, "relay": f"smtp://127.0.0.1:{postfix.port}"}}
-    async with town(tmp_path, database, relay) as place:
-        postfix.route(domain, place.ports["lmtp"])
-        yield place
-
-
-async def send(postfix: Postfix, raw: bytes, sender: str, to: str) -> dict[str, tuple[int, bytes]]:
-    return await asyncio.to_thread(postfix.send, raw, sender, to)
+from tests.stories.town import Town, arrived, letter, read, send
 
 
 async def submit(shore: Town, mails: list[tuple[str, bytes]], to: str) -> None:
@@ -71,7 +56,7 @@ async def test_a_post_and_its_answer(shore: Town, postfix: Postfix) -> None:
         In_Reply_To="<one@ana.test>", References="<one@ana.test>",
     )  # fmt: skip
     await send(postfix, answer, bruno, pools)
-    back = read((await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1))[0])
+    back = read((await arrived(postfix, ana, 1))[0])
     assert back["In-Reply-To"] == "<one@ana.test>"
     thread = await shore.page("/f/pools/2")
     assert "A red blob on the rock." in thread
@@ -149,7 +134,7 @@ async def test_a_strangers_mail_is_held_and_one_answer_joins_and_publishes(shore
     pools = await shore.forum("pools")
     await shore.member("pools", ana, "Ana")
     await send(postfix, letter(f"Eve <{eve}>", pools, "New here", "May I ask?\n", "<eve@x.test>"), eve, pools)
-    asked = read((await asyncio.to_thread(postfix.mailbox(eve).wait_for, 1))[0])
+    asked = read((await arrived(postfix, eve, 1))[0])
     assert asked["Auto-Submitted"] == "auto-replied"
     assert asked["In-Reply-To"] == "<eve@x.test>"
     await shore.page("/f/pools/1", 404)
@@ -160,9 +145,9 @@ async def test_a_strangers_mail_is_held_and_one_answer_joins_and_publishes(shore
     yes = letter(f"Eve <{eve}>", address, f"Re: {asked['Subject']}", "\n", In_Reply_To=str(asked["Message-ID"]))
     await send(postfix, yes, eve, address)
 
-    await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1)
+    await arrived(postfix, ana, 1)
     assert "May I ask?" in await shore.page("/f/pools/1")
-    welcome = [read(raw) for raw in await asyncio.to_thread(postfix.mailbox(eve).wait_for, 2)][-1]
+    welcome = [read(raw) for raw in await arrived(postfix, eve, 2)][-1]
     assert "Welcome" in welcome["Subject"]
 
 
@@ -175,7 +160,7 @@ async def test_leaving_by_the_address_in_the_mail_and_by_one_click(shore: Town, 
     await send(postfix, letter(ana, pools, "Hello", "Hello\n", "<h@x.test>"), ana, pools)
     links = {}
     for name in ("bruno", "chidi"):
-        got = read((await asyncio.to_thread(postfix.mailbox(f"{name}@{members}").wait_for, 1))[0])
+        got = read((await arrived(postfix, f"{name}@{members}", 1))[0])
         assert got["List-Unsubscribe-Post"] is None  # the town's pages are not at https
         links[name] = [part.strip(" <>") for part in str(got["List-Unsubscribe"]).split(",")]
 
@@ -225,7 +210,7 @@ async def test_what_comes_back_stops_the_mail_after_a_probe_and_is_told_elsewher
     stopped = sa.select(subscribed.c.stop_reason).where(subscribed.c.state == "stopped")
     (why,) = await shore.until(lambda: shore.rows(stopped), "the probe to come back", 60)
     assert why.stop_reason == "bounces"
-    told = read((await asyncio.to_thread(postfix.mailbox(second).wait_for, 1))[0])
+    told = read((await arrived(postfix, second, 1))[0])
     assert told["Subject"] == "Mail of Tide pools has stopped"
     assert gone in told.get_content()
     assert "this mailbox is gone" in told.get_content()
@@ -263,7 +248,7 @@ async def test_postmaster_is_always_answered_and_help_comes_once(shore: Town, po
     await shore.forum("pools")
     for to in (f"postmaster@{domain}", f"abuse@{domain}", f"pools-request@{domain}", f"pools-request@{domain}"):
         assert not await send(postfix, letter(eve, to, "help", "help\n"), eve, to)
-    got = [read(raw) for raw in await asyncio.to_thread(postfix.mailbox(eve).wait_for, 1)]
+    got = [read(raw) for raw in await arrived(postfix, eve, 1)]
     await shore.settled()
     assert len(got) == 1
     assert f"pools-join@{domain}" in got[0].get_content()

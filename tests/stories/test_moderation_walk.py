@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +12,7 @@ from server.desk import forums
 from tests.peers import rspamd as rspamd_peer
 from tests.peers.postfix import Postfix
 from tests.peers.rspamd import Rspamd
-from tests.stories.town import Town, letter, read, town
-
-
-@pytest.fixture
-async def shore(tmp_path: Path, database: str, postfix: Postfix) -> AsyncIterator[Town]:
-    domain = postfix.list_domain()
-    relay = {"email": {"domain": domain, "relay": f"smtp://127.0.0.1:{postfix.port}"}}
-    async with town(tmp_path, database, relay) as place:
-        postfix.route(domain, place.ports["lmtp"])
-        yield place
-
-
-async def send(postfix: Postfix, raw: bytes, sender: str, to: str) -> None:
-    assert not await asyncio.to_thread(postfix.send, raw, sender, to)
-
-
-async def arrived(postfix: Postfix, address: str, count: int) -> list[bytes]:
-    return await asyncio.to_thread(postfix.mailbox(address).wait_for, count)
+from tests.stories.town import Town, arrived, letter, read, send, town
 
 
 def reply_address(raw: bytes) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import smtplib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import dkim
@@ -15,30 +13,20 @@ import pytest
 from bridges.email.tests.signing import publish, record, signed
 from tests.peers.names import Names
 from tests.peers.postfix import Postfix
-from tests.stories.town import Town, letter, read, town
+from tests.stories.town import Town, arrived, letter, read, send
 
 MX = "mx.shore.test"
 
 
 @pytest.fixture
-async def shore(
-    tmp_path: Path, database: str, postfix: Postfix, names: Names, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Town]:
+def mail_settings(names: Names, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setenv("JUNTO_EMAIL__RESOLVER", names.server)
-    domain = postfix.list_domain()
-    mail = {"domain": domain, "relay": f"smtp://127.0.0.1:{postfix.port}", "trusted_authserv_id": MX}
-    async with town(tmp_path, database, {"email": mail}) as place:
-        postfix.route(domain, place.ports["lmtp"])
-        yield place
+    return {"trusted_authserv_id": MX}
 
 
 def said(raw: bytes, what: str, who: str = MX) -> bytes:
     """The message as a server in front hands it on."""
     return f"Authentication-Results: {who}; {what}\r\n".encode() + raw
-
-
-async def send(postfix: Postfix, raw: bytes, sender: str, to: str) -> None:
-    assert await asyncio.to_thread(postfix.send, raw, sender, [to]) == {}
 
 
 async def test_a_forgery_is_refused_where_the_domain_asks_for_it(shore: Town, postfix: Postfix, names: Names) -> None:
@@ -71,7 +59,7 @@ async def test_what_nothing_proves_waits_for_one_press_of_its_author(
     await shore.member("pools", bruno, "Bruno")
     names.txt(f"_dmarc.{members}", "v=DMARC1; p=none")
     await send(postfix, letter(f"Ana <{ana}>", pools, "From a café", "It is me.\n", "<c@x.test>"), ana, pools)
-    asked = read((await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1))[0])
+    asked = read((await arrived(postfix, ana, 1))[0])
     assert str(asked["Subject"]).startswith("Was this you? “From a café”")
     link = re.search(r"(/confirm/[a-z2-7]{26})", asked.get_content())
     assert link is not None
@@ -80,7 +68,7 @@ async def test_what_nothing_proves_waits_for_one_press_of_its_author(
 
     async with aiohttp.ClientSession() as session, session.post(shore.url + link[1]) as answer:
         assert "is published" in await answer.text()
-    await asyncio.to_thread(postfix.mailbox(bruno).wait_for, 1)
+    await arrived(postfix, bruno, 1)
     assert "It is me." in await shore.page("/f/pools/1")
 
 
@@ -116,6 +104,6 @@ async def test_mail_of_a_domain_that_enforces_arrives_and_its_author_is_reached_
 
     written = said(letter(f"Bruno <{bruno}>", private[1], "Psst", "Only for you.\n", "<p@x.test>"), vouched)
     await send(postfix, written, bruno, private[1])
-    told = (await asyncio.to_thread(postfix.mailbox(ana).wait_for, 1))[0]
+    told = (await arrived(postfix, ana, 1))[0]
     assert b"Only for you." in told
     assert bruno.encode() not in told

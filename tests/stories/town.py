@@ -21,6 +21,7 @@ from server.house import Household
 from server.people import identity, membership
 from server.store.schema import deliveries
 from tests.peers.net import free_port
+from tests.peers.postfix import Postfix
 
 T = TypeVar("T")
 
@@ -120,6 +121,16 @@ def read(raw: bytes) -> EmailMessage:
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     return message
+
+
+async def send(postfix: Postfix, raw: bytes, sender: str, to: str) -> None:
+    """Hand a mail to Postfix, which takes it."""
+    assert await asyncio.to_thread(postfix.send, raw, sender, to) == {}
+
+
+async def arrived(postfix: Postfix, address: str, count: int) -> list[bytes]:
+    """The mails of a mailbox, once there are so many."""
+    return await asyncio.to_thread(postfix.mailbox(address).wait_for, count)
 
 
 def write_config(root: Path, database: str, sections: dict[str, dict[str, Any]]) -> Path:

@@ -10,23 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
-import zstandard
 from sqlalchemy import Connection, Row
 
-from server import bridge, limits
+from server import bridge
 from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
-from server.delivery import digests, letters, notices, receipts, waiting
-from server.desk import Desk, digest_replies, forums
-from server.i18n import _, speaking
-from server.people import handles, identity, marks
-from server.store.listed import listed
+from server.delivery import digests, letters, notices, private, receipts, wanted
+from server.desk import Desk, forums
+from server.people import handles, identity
 from server.store.schema import forums as forums_table
-from server.store.schema import memberships, posts, reactions, revisions, subscriptions
+from server.store.schema import memberships, posts, reactions, revisions
 
 POSTS = ("post", "edit", "retraction", "reaction")
 TO_MEMBERS = ("post", "digest", "correction")  # what a subscription is sent, with its ways out
@@ -50,8 +46,8 @@ class Ready:
 
 
 def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tuple[list[Ready], dict[int, str]]:
-    """Look at each claimed row again: still subscribed, still a member, still published, not muted? And which must not leave, and why."""
-    dropped = _unwanted(tx, rows) | _vanished(tx, rows) | _muted(tx, rows)
+    """The claimed rows that may still leave, by item; and those that must not, each with the reason."""
+    dropped = wanted.unwanted(tx, rows)
     kept = [row for row in rows if row.id not in dropped]
     groups: dict[tuple[str, int], list[Row[Any]]] = {}
     channel = rows[0].channel if rows else ""
@@ -63,43 +59,6 @@ def check(tx: Connection, desk: Desk, rows: Sequence[Row[Any]], now: int) -> tup
         for (kind, item), group in groups.items()
     ]
     return ready, dropped
-
-
-_s, _m = subscriptions.c, memberships.c
-_WANTED = (
-    sa.select(_s.id)
-    .join(forums_table, forums_table.c.id == _s.forum_id)
-    .outerjoin(memberships, sa.and_(_m.person_id == _s.person_id, _m.forum_id == _s.forum_id))
-    .where(
-        listed(_s.id, "ids"),
-        _s.state == "active",
-        # A room is open to its homeserver's eyes: it gets what everybody may read.
-        sa.or_(_m.state == "active", sa.and_(_s.person_id.is_(None), forums_table.c.visibility == "public")),
-    )
-)
-_PUBLISHED = sa.select(posts.c.id).where(listed(posts.c.id, "ids"), posts.c.state == "published")
-
-
-def _unwanted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
-    ids = {row.subscription_id for row in rows if row.subscription_id is not None}
-    gone = ids - set(tx.scalars(_WANTED, {"ids": list(ids)})) if ids else set()
-    return {row.id: "no longer subscribed" for row in rows if row.subscription_id in gone}
-
-
-def _vanished(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
-    ids = {row.item_id for row in rows if row.item_kind == "post"}
-    gone = ids - set(tx.scalars(_PUBLISHED, {"ids": list(ids)})) if ids else set()
-    return {row.id: "no longer published" for row in rows if row.item_kind == "post" and row.item_id in gone}
-
-
-def _muted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
-    """Whose reader muted the thread while it waited."""
-    about = {row.id: row.item_id for row in rows if row.item_kind == "post"}
-    about |= {row.id: _post_id(tx, row.item_kind, row.item_id) for row in rows if row.item_kind == "correction"}
-    muting = marks.muting(tx, list(set(about.values())))
-    return (
-        {row.id: "thread muted" for row in rows if (row.subscription_id, about.get(row.id)) in muting} if muting else {}
-    )
 
 
 def _tokens(
@@ -142,14 +101,6 @@ def _hides(tx: Connection, post_id: int) -> bool:
     hides = sa.or_(forums_table.c.hide_addresses, memberships.c.hide_address)
     query = sa.select(posts.c.id).join(forums_table, forums_table.c.id == posts.c.forum_id)
     return tx.scalar(query.outerjoin(memberships, of_author).where(posts.c.id == post_id, hides)) is not None
-
-
-def _post_id(tx: Connection, kind: str, item_id: int) -> int:
-    if kind in ("edit", "correction"):
-        return int(tx.execute(sa.select(revisions.c.post_id).where(revisions.c.id == item_id)).scalar_one())
-    if kind == "reaction":
-        return int(tx.execute(sa.select(reactions.c.post_id).where(reactions.c.id == item_id)).scalar_one())
-    return item_id
 
 
 def load(tx: Connection, desk: Desk, ready: Sequence[Ready]) -> tuple[list[Lot], dict[int, str]]:
@@ -208,14 +159,14 @@ def _is_gone(tx: Connection, ready: Ready) -> bool:
     """Whether it would say words that their author took back."""
     if ready.kind not in ("post", "edit", "correction"):
         return False
-    state = sa.select(posts.c.state).where(posts.c.id == _post_id(tx, ready.kind, ready.item_id))
+    state = sa.select(posts.c.state).where(posts.c.id == wanted.post_id(tx, ready.kind, ready.item_id))
     return tx.scalar(state) != "published"
 
 
 def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | None:
     """The item in the port's words; None if nothing is left of it."""
     if ready.kind in POSTS:
-        post = port_post(tx, _post_id(tx, ready.kind, ready.item_id), ready.channel, desk.base_url)
+        post = port_post(tx, wanted.post_id(tx, ready.kind, ready.item_id), ready.channel, desk.base_url)
         post = replace(post, writer=replace(post.writer, via=ready.via, hidden=_hides(tx, post.id)))
         if ready.channel in desk.channels(takes_back=True):  # a room is as open as a page: no address is shown there
             post = masked_post(post)
@@ -237,7 +188,9 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
     row = letters.get(tx, ready.item_id)
     if row.template == receipts.TEMPLATE and receipts.is_gone(tx, row):
         return None
-    return _notice(tx, desk, ready, row) if ready.kind == "notice" else _letter(tx, desk, ready, row)
+    if ready.kind == "notice":
+        return private.notice(tx, desk, row, ready.channel, ready.secret)
+    return private.letter(tx, desk, row, ready.channel, ready.via)
 
 
 def _correction(tx: Connection, revision_id: int, shelf: Shelf) -> bridge.CorrectionItem:
@@ -246,77 +199,3 @@ def _correction(tx: Connection, revision_id: int, shelf: Shelf) -> bridge.Correc
         revisions.c.post_id == row.post_id, revisions.c.number == row.corrects
     )
     return bridge.CorrectionItem(shelf.post(row.post_id), row.message_id, tx.execute(as_mailed).scalar_one())
-
-
-def _notice(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.NoticeItem:
-    template, data = notices.TEMPLATES[row.template], json.loads(row.data)
-    forum = forums.view(forums.by_id(tx, row.forum_id), desk.base_url) if row.forum_id is not None else None
-    facts = {key: str(value) for key, value in data.items() if value is not None}
-    facts["site"] = urlsplit(desk.base_url).hostname or "localhost"
-    if forum is not None:
-        at = f"@{forum.mail_domain}"
-        facts |= {
-            "forum": forum.title,
-            "url": forum.url,
-            "address": forum.slug + at,
-            "owner": f"{forum.slug}-owner{at}",
-        }
-        facts |= {word: f"{forum.slug}-{word}{at}" for word in ("join", "leave", "request")}
-    if row.template == receipts.TEMPLATE and forum is not None:
-        facts |= receipts.facts(tx, desk, row, forum)
-    if row.template == digest_replies.QUESTION and forum is not None:
-        facts |= _which_post(tx, desk, forum, data)
-    if template.link and ready.secret:
-        facts["link"] = desk.base_url + template.link.format(token=ready.secret)
-    language = data.get("language") or "en"
-    enclosed: tuple[bytes, ...] = ()
-    with speaking(language):
-        if forum is not None and "posts" in data:
-            held = waiting.about(tx, desk, ready.channel, data, forum, facts.get("link", ""))
-            facts, enclosed = facts | held.facts, held.enclosed
-        subject, text = notices.compose(row.template, facts)
-    domain = forum.mail_domain if forum is not None else facts["site"]
-    return bridge.NoticeItem(
-        id=row.id,
-        forum=forum,
-        subject=subject,
-        text=text,
-        message_id=f"<{data['uuid']}@{domain}>",
-        language=language,
-        reply=(template.answer, ready.secret or "") if template.answer else None,
-        in_reply_to=(data["in_reply_to"],) if data.get("in_reply_to") else (),
-        enclosed=enclosed,
-    )
-
-
-def _which_post(tx: Connection, desk: Desk, forum: bridge.Forum, data: Mapping[str, Any]) -> dict[str, str]:
-    """The reply addresses of a digest's posts, which are never stored, and the words that came back."""
-    listed = [
-        f"  {topic}\n  {who}:\n    {forum.slug}-item+{token}@{forum.mail_domain}"
-        for topic, who, token in digests.choices(tx, desk, int(data["digest"]))
-    ]
-    words = "\n".join(f"> {line}" for line in data["words"].split("\n"))
-    if data["files"]:
-        words += "\n\n" + _("Your files: {names}").format(names=", ".join(data["files"]))
-    return {"choices": "\n\n".join(listed), "words": words}
-
-
-def _letter(tx: Connection, desk: Desk, ready: Ready, row: Row[Any]) -> bridge.LetterItem:
-    data = json.loads(row.data)
-    forum = forums.view(forums.by_id(tx, row.forum_id), desk.base_url) if row.forum_id is not None else None
-    key = identity.person(tx, row.person_id).key if row.person_id is not None else ""
-    original = None
-    if row.original is not None and data["channel"] == ready.channel:
-        original = zstandard.decompress(row.original, max_output_size=2 * limits.MESSAGE_BYTES)
-    return bridge.LetterItem(
-        id=row.id,
-        forum=forum,
-        writer=bridge.Writer(key, data["name"] or _("a member"), ready.via),
-        subject=data["subject"],
-        text=data["text"],
-        message_id=data["message_id"],
-        to=row.template,
-        reply_via=ready.via,
-        reply_address=data.get("reply_address"),
-        original=original,
-    )

@@ -1,4 +1,4 @@
-"""The queue: everything that leaves is a row here first. The only writer of deliveries, attempts, fanouts.
+"""The queue: everything that leaves is a row here first. The only writer of deliveries and attempts.
 
 Life of a row: due -> claimed (the next attempt booked before this one is made, `attempts` the fencing token) -> sent | due again |
 failed; or held, dropped. It knows no item and no channel by name.
@@ -21,7 +21,6 @@ from server.store.schema import (
     attempts,
     deliveries,
     digest_entries,
-    fanouts,
     forums,
     server_state,
     subscriptions,
@@ -164,33 +163,6 @@ def _values(kind: str, item_id: int, channel: str, address_id: int | None, now: 
         "not_before": now,
         "created_at": now,
     }
-
-
-def slice_fanout(tx: Connection, post_id: int, after: int, edges: Sequence[int]) -> None:
-    """A post with very many receivers: remember slices of subscription ids; `next_slice` books them."""
-    for edge in dict.fromkeys(edges):
-        tx.execute(fanouts.insert().values(post_id=post_id, after_subscription=after, until_subscription=edge))
-        after = edge
-    db.after(tx, "slices")
-
-
-def has_slices(tx: Connection) -> bool:
-    """Whether a slice waits to be booked."""
-    return tx.scalar(sa.select(fanouts.c.id).where(fanouts.c.state == "due").limit(1)) is not None
-
-
-def next_slice(tx: Connection) -> Row[Any] | None:
-    """The oldest slice that is not booked yet, marked as done: book it in the same transaction."""
-    row = tx.execute(
-        sa.select(fanouts)
-        .where(fanouts.c.state == "due")
-        .order_by(fanouts.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).first()
-    if row is not None:
-        tx.execute(fanouts.update().where(fanouts.c.id == row.id).values(state="done"))
-    return row
 
 
 def release(tx: Connection, kind: str, item_id: int, now: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from server import clock, jobs, log, metrics
-from server.delivery import digests, health, outbox
+from server.delivery import digests, health, outbox, slices
 from server.desk import Desk, book, conversation, decide, forums, posts
 from server.errors import Deferred
 from server.moderation import reports
@@ -33,7 +33,7 @@ async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
     while True:
         wake.clear()
         try:
-            while await store.read(outbox.has_slices) and await store.write(_book_slice, desk):
+            while await store.read(slices.waits) and await store.write(_book_slice, desk):
                 pass
             await _book_digests(store, desk)
             if desk.now() >= next_sweep:
@@ -60,14 +60,14 @@ def leave(tx: Connection, holder: str, now: int) -> None:
 
 
 def _book_slice(tx: Connection, desk: Desk) -> bool:
-    slice_ = outbox.next_slice(tx)
-    if slice_ is None:
+    part = slices.take(tx)
+    if part is None:
         return False
-    post = posts.get(tx, slice_.post_id)
+    post = posts.get(tx, part.post_id)
     if post.state == "published":
         forum = forums.by_id(tx, post.forum_id)
-        part = (slice_.after_subscription, slice_.until_subscription)
-        outbox.book_post(tx, book.RECEIVERS, book.facts(desk, post, forum.settle_ms, desk.now(), *part))
+        edges = (part.after_subscription, part.until_subscription)
+        outbox.book_post(tx, book.RECEIVERS, book.facts(desk, post, forum.settle_ms, desk.now(), *edges))
     return True
 
 

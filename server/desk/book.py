@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam
 
 from server import bridge
-from server.delivery import outbox
+from server.delivery import outbox, slices
 from server.desk import Desk
 from server.people import marks
 from server.store.schema import addresses, memberships, posts, subscriptions
@@ -116,7 +116,7 @@ def post(tx: Connection, desk: Desk, forum: Row[Any], row: Row[Any], now: int) -
     if count > FANOUT:
         edge, *edges = tx.scalars(_EDGES, {"forum": forum.id, "slice": SLICE})
         outbox.book_post(tx, RECEIVERS, facts(desk, row, forum.settle_ms, now, first - 1, edge))  # copies leave at once
-        outbox.slice_fanout(tx, row.id, edge, [*edges, last])
+        slices.add(tx, row.id, edge, [*edges, last])
     elif count:
         outbox.book_post(tx, RECEIVERS, facts(desk, row, forum.settle_ms, now))
     if row.parent_id is not None:

@@ -1,7 +1,7 @@
 """DKIM signatures of a received message (RFC 6376): what they cover, whether they verify, whether they would after a change. Pure.
 
-Header and body are cut and canonicalised here as bytes, without regular expressions; the mathematics are OpenSSL's. A signature that
-covers only the beginning of the body (l=) proves nothing about the rest, so it counts as none (section 8.2).
+Header and body are cut as bytes, without regular expressions; the mathematics are OpenSSL's. A signature that covers only the
+beginning of the body (l=) proves nothing about the rest, so it counts as none (section 8.2).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from bridges.email import headers
+from bridges.email import canonical, headers
 from bridges.email.addresses import ascii_domain
 from bridges.email.headers import CRLF
 
@@ -63,8 +63,8 @@ class Message:
     def body_hash(self, relaxed: bool) -> tuple[bytes, int]:
         """SHA-256 of the canonical body, and how many bytes that is."""
         if relaxed not in self._hashes:
-            canonical = relaxed_body(self._body) if relaxed else simple_body(self._body)
-            self._hashes[relaxed] = hashlib.sha256(canonical).digest(), len(canonical)
+            body = canonical.relaxed_body(self._body) if relaxed else canonical.simple_body(self._body)
+            self._hashes[relaxed] = hashlib.sha256(body).digest(), len(body)
         return self._hashes[relaxed]
 
     def holds_body_of(self, signature: Signature) -> bool:
@@ -90,8 +90,8 @@ def read(field: bytes) -> Signature | None:
     """A DKIM-Signature field, or None where it cannot be valid (section 6.1.1)."""
     tags = tag_list(field.partition(b":")[2]) if len(field) <= FIELD_BYTES else {}
     names = tuple(_letters(tags.get(b"h", b"")).lower().split(b":"))
-    canonical = _letters(tags.get(b"c", b"simple/simple")).lower().split(b"/")
-    header, body = canonical[0], canonical[1] if len(canonical) > 1 else b"simple"
+    forms = _letters(tags.get(b"c", b"simple/simple")).lower().split(b"/")
+    header, body = forms[0], forms[1] if len(forms) > 1 else b"simple"
     try:
         domain = ascii_domain(_letters(tags[b"d"]).decode("utf-8"))
         selector = ascii_domain(_letters(tags[b"s"]).decode("ascii"))
@@ -100,7 +100,7 @@ def read(field: bytes) -> Signature | None:
     except (KeyError, ValueError, binascii.Error):
         return None
     algorithm = _letters(tags.get(b"a", b"")).lower()
-    if algorithm not in (RSA, ED25519) or tags.get(b"v", b"").strip() != b"1" or len(canonical) > 2:
+    if algorithm not in (RSA, ED25519) or tags.get(b"v", b"").strip() != b"1" or len(forms) > 2:
         return None
     if header not in (b"simple", b"relaxed") or body not in (b"simple", b"relaxed"):
         return None
@@ -147,50 +147,16 @@ def _number(text: bytes) -> int:
     return int(digits)
 
 
-# Canonical forms (section 3.4) --------------------------------------------------------------------------------------------
-def simple_body(body: bytes) -> bytes:
-    """Empty lines at the end go; an empty body is one line end (section 3.4.3)."""
-    return _without_last_lines(body) + CRLF
-
-
-def relaxed_body(body: bytes) -> bytes:
-    """Runs of blanks become one, those before a line end go (section 3.4.4). Linear, however long the runs."""
-    text = _one_blank(body).replace(b" \r\n", CRLF)
-    text = _without_last_lines(text.rstrip(b" "))
-    return text + CRLF if text else b""
-
-
-def _one_blank(text: bytes) -> bytes:
-    text = text.replace(b"\t", b" ")
-    while b"  " in text:  # a run is halved each time
-        text = text.replace(b"  ", b" ")
-    return text
-
-
-def _without_last_lines(body: bytes) -> bytes:
-    """Without the line ends at its end; a bare CR before them is no line end."""
-    kept = len(body.rstrip(b"\r\n"))
-    tail = body[kept:]
-    if not tail.endswith(b"\n"):
-        return body
-    return body[: kept + tail.rfind(b"\r\r") + 1]
-
-
-def _canonical(field: bytes, relaxed: bool) -> bytes:
-    if not relaxed:
-        return field
-    before, _colon, value = field.partition(b":")
-    return before.rstrip(b" \t").lower() + b":" + _one_blank(value.replace(CRLF, b"")).strip(b" ") + CRLF
-
-
+# Verifying ------------------------------------------------------------------------------------------------------------
 def signed_header(fields: Sequence[bytes], signature: Signature) -> bytes:
     """What its value signs: the fields of h=, each name from the last one upwards, then the signature without its value (3.7)."""
     by_name: dict[bytes, list[bytes]] = {}
     for field in fields:
         by_name.setdefault(headers.name(field), []).append(field)
     chosen = [by_name[name].pop() for name in signature.names if by_name.get(name)]
-    own = _canonical(_without_value(signature.field), signature.relaxed_header)
-    return b"".join([_canonical(field, signature.relaxed_header) for field in chosen]) + own.removesuffix(CRLF)
+    form = canonical.relaxed_field if signature.relaxed_header else bytes
+    own = form(_without_value(signature.field))
+    return b"".join(map(form, chosen)) + own.removesuffix(CRLF)
 
 
 def _without_value(field: bytes) -> bytes:
@@ -202,7 +168,6 @@ def _without_value(field: bytes) -> bytes:
     return name + colon + b";".join(pieces)
 
 
-# Verifying ------------------------------------------------------------------------------------------------------------
 def verifies(of: Message, signature: Signature, keys: Sequence[bytes], now: int) -> bool:
     """Whether the signature is good by one of the key records found at its `key_name`. `now` in seconds."""
     if signature.expires is not None and signature.expires < now - SLOP_S:

@@ -7,7 +7,6 @@ receiver's own. Those must be signed too, or no mailbox shows the one-click butt
 from __future__ import annotations
 
 import hashlib
-import re
 from base64 import b64encode
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from bridges.email import headers
+from bridges.email.canonical import relaxed_body_hash, relaxed_field
 from bridges.email.compose import Mail
 from bridges.email.dkim_key import Key
 from bridges.email.headers import CRLF
@@ -32,38 +32,8 @@ SIGNED = frozenset(
     )
 )
 FOLD_AT = 72
-PIECE = 1024 * 1024  # of a body that is hashed at once: a large one is never copied whole
 
-_BLANKS = re.compile(rb"[ \t]+")
 _PADDING, _HASH = padding.PKCS1v15(), Prehashed(hashes.SHA256())
-
-
-def relaxed(field: bytes) -> bytes:
-    """A header field in the form that is hashed (RFC 6376 section 3.4.2)."""
-    name, _colon, value = field.partition(b":")
-    words = _BLANKS.sub(b" ", value.replace(CRLF, b"")).strip(b" \t")
-    return name.rstrip(b" \t").lower() + b":" + words + CRLF
-
-
-def body_hash(message: bytes, begin: int) -> bytes:
-    """SHA-256 of the body that begins there, in the form that is hashed (RFC 6376 section 3.4.4). Its lines end in CRLF."""
-    found, empty_lines, any_words = hashlib.sha256(), 0, False
-    while begin < len(message):
-        end = message.find(CRLF, begin + PIECE)
-        end = len(message) if end < 0 else end + len(CRLF)
-        piece = message[begin:end].replace(b"\t", b" ")
-        while b"  " in piece:
-            piece = piece.replace(b"  ", b" ")
-        piece = piece.replace(b" \r\n", CRLF)
-        words = piece.rstrip(CRLF)
-        if words:  # empty lines count only when something follows them
-            found.update(CRLF * empty_lines + words)
-            empty_lines, any_words = 0, True
-        empty_lines += (len(piece) - len(words)) // len(CRLF)
-        begin = end
-    if any_words:
-        found.update(CRLF)
-    return found.digest()
 
 
 class _Shape(NamedTuple):
@@ -83,8 +53,8 @@ class Signature:
         fields = [field for field in headers.split(mail.head + section) if headers.name(field) in SIGNED]
         fields.reverse()  # RFC 6376 section 5.4.2: of equal names the last one is signed first
         self._names = [headers.name(field) for field in fields]
-        self._common = hashlib.sha256(b"".join(map(relaxed, fields)))
-        digest = b64encode(body_hash(mail.tail, len(section) + len(gap))).decode()
+        self._common = hashlib.sha256(b"".join(map(relaxed_field, fields)))
+        digest = b64encode(relaxed_body_hash(mail.tail, len(section) + len(gap))).decode()
         self._begin = (
             f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain};\r\n\ts={key.selector}; t={seconds};"
         )
@@ -93,7 +63,7 @@ class Signature:
 
     def field(self, lines: bytes) -> bytes:
         """The signature's field for the copy with these lines of its own; it stands before the copy."""
-        own = list(map(relaxed, headers.split(lines)))
+        own = list(map(relaxed_field, headers.split(lines)))
         begin, hashed, places = self._shape(tuple([field.partition(b":")[0] for field in own]))
         digest = self._common.copy()
         digest.update(b"".join([own[place] for place in places]) + hashed)
@@ -115,6 +85,6 @@ class Signature:
                 row += name + ":"
             rows.append(row.removesuffix(":") + ";")
             begin = "\r\n\t".join((self._begin, *rows, "b=")).encode()
-            hashed = relaxed(begin + CRLF).removesuffix(CRLF)  # RFC 6376 section 3.7
+            hashed = relaxed_field(begin + CRLF).removesuffix(CRLF)  # RFC 6376 section 3.7
             found = self._shapes[own] = _Shape(begin, hashed, places)
         return found

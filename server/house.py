@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -174,6 +174,9 @@ class BridgeHouse:
 
     async def blob(self, hash: str) -> bytes:
         return await asyncio.to_thread(self._home.blobs.get, hash)
+
+    async def open_blob(self, hash: str) -> BinaryIO:
+        return await asyncio.to_thread(self._home.blobs.open, hash)
 
     def url(self, path: str) -> str:
         return self.base_url + path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from io import BytesIO
+from typing import BinaryIO, TypeVar
 
 from server.bridge import Accepted, Community, Forum, Inbound, Kept, Ref, Result
 from server.errors import NotFound
@@ -126,6 +127,9 @@ class RecordingHouse:
             return self.blobs[hash]
         except KeyError:
             raise NotFound("no such file") from None
+
+    async def open_blob(self, hash: str) -> BinaryIO:
+        return BytesIO(await self.blob(hash))
 
     def url(self, path: str) -> str:
         return self.base_url + path

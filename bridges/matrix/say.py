@@ -13,7 +13,8 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from io import BytesIO
+from typing import Any, BinaryIO
 
 from bridges.matrix import compose
 from bridges.matrix.compose import Form, Part, Place
@@ -138,7 +139,9 @@ class Speaker:
                 upload = await self._kept(ghost, part.file, done)
                 part = replace(part, content=compose.uploaded(part.content, upload))
             elif part.data is not None:
-                upload = await self._given(ghost, part.slot, part.data, part.content["filename"], "text/plain", done)
+                upload = await self._given(
+                    ghost, part.slot, BytesIO(part.data), part.content["filename"], "text/plain", done
+                )
                 part = replace(part, content=compose.uploaded(part.content, upload))
         except _NotKept as problem:
             # Lost here, or not taken there: the words still say that there is a file, and where.
@@ -150,13 +153,14 @@ class Speaker:
         if file.hash in done.media:
             return done.media[file.hash]
         try:
-            data = await self._house.blob(file.hash)
+            data = await self._house.open_blob(file.hash)
         except NotFound as lost:
             raise _NotKept(str(lost)) from None
-        return await self._given(ghost, file.hash, data, clean(file.filename), file.media_type, done)
+        with data:
+            return await self._given(ghost, file.hash, data, clean(file.filename), file.media_type, done)
 
     async def _given(
-        self, ghost: Ghost, name: str, data: bytes, filename: str, media_type: str, done: Progress
+        self, ghost: Ghost, name: str, data: BinaryIO, filename: str, media_type: str, done: Progress
     ) -> Upload:
         """Upload once, however often the lot is tried. Raises Trouble if it may work later, else _NotKept."""
         if name not in done.media:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from bridges.matrix import pictures
 from bridges.matrix.names import escaped, media_parts
@@ -12,6 +14,7 @@ from bridges.matrix.wire import Ghost, Trouble
 
 UPLOAD_BYTES = 50 * 1024 * 1024  # where the homeserver does not say
 LIMIT_SECONDS = 3600.0  # its admin may change it
+HEAD_BYTES = 512 * 1024  # of a picture, before which its size stands; cameras put much before it
 _IN_ROOMS = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
@@ -45,8 +48,9 @@ class Uploads:
             self._asked_at = self.clock()
         return self._limit
 
-    async def keep(self, ghost: Ghost, data: bytes, filename: str, media_type: str) -> Upload:
-        """Give it the bytes. Raises Trouble."""
+    async def keep(self, ghost: Ghost, data: BinaryIO, filename: str, media_type: str) -> Upload:
+        """Give it the bytes, piece by piece. Raises Trouble."""
+        size = await asyncio.to_thread(_measured, data) if is_picture(media_type) else None
         path = f"/_matrix/media/v3/upload?filename={escaped(filename)[0]}"
         try:
             answer = await ghost.call("POST", path, data=data, media_type=_header(media_type))
@@ -57,7 +61,13 @@ class Uploads:
         mxc = str(answer.get("content_uri", ""))
         if media_parts(mxc) is None:
             raise Trouble(502, "", "the homeserver took a file and did not say where it is")
-        return Upload(mxc, *(pictures.size(data) or (0, 0)) if is_picture(media_type) else (0, 0))
+        return Upload(mxc, *(size or (0, 0)))
+
+
+def _measured(data: BinaryIO) -> tuple[int, int] | None:
+    head = data.read(HEAD_BYTES)
+    data.seek(0)
+    return pictures.size(head)
 
 
 def is_picture(media_type: str) -> bool:

@@ -9,9 +9,8 @@ import json
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from io import BytesIO
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
@@ -104,11 +103,11 @@ class Ghost(AsyncClient):  # type: ignore[misc]  # nio has no types
         )
 
     async def call(
-        self, method: str, path: str, body: object = None, *, data: bytes | None = None, media_type: str = ""
+        self, method: str, path: str, body: object = None, *, data: BinaryIO | None = None, media_type: str = ""
     ) -> dict[str, Any]:
-        """A request that nio has no method for; the answer's JSON object. Raises Trouble."""
+        """A request that nio has no method for; the answer's JSON object. `data` goes out piece by piece. Raises Trouble."""
         headers = {"Authorization": f"Bearer {self.access_token}", "Content-Type": media_type or "application/json"}
-        sending: bytes | BytesIO | None = None if data is None else BytesIO(data)  # which goes out piece by piece
+        sending: bytes | BinaryIO | None = data
         if data is None and method != "GET":
             sending = json.dumps({} if body is None else body).encode()
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from server.bridge.inbound import Inbound, Result
 from server.bridge.outbound import Forum
@@ -74,6 +74,9 @@ class House(Protocol):
 
     async def blob(self, hash: str) -> bytes:
         """The bytes of a stored attachment. Raises NotFound."""
+
+    async def open_blob(self, hash: str) -> BinaryIO:
+        """The same, to be read piece by piece; who asks closes it. Raises NotFound."""
 
     def url(self, path: str) -> str:
         """The public address of a path of ours ("/f/x/1")."""

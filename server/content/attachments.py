@@ -12,6 +12,7 @@ import re
 import secrets
 import unicodedata
 from pathlib import Path
+from typing import BinaryIO
 
 from server.errors import NotFound, StoreUnavailable
 from server.i18n import _
@@ -46,7 +47,15 @@ class Blobs:
     def get(self, hash: str) -> bytes:
         """The bytes of that name. Raises NotFound, also for what is no name of a blob; StoreUnavailable on a disk error."""
         try:
-            return self.path(hash).read_bytes()
+            with self.open(hash) as file:
+                return file.read()
+        except OSError as error:
+            raise StoreUnavailable("our disk does not answer, please try again later") from error
+
+    def open(self, hash: str) -> BinaryIO:
+        """The same, to be read piece by piece; who asks closes it."""
+        try:
+            return self.path(hash).open("rb")
         except FileNotFoundError as error:
             raise NotFound(f"there is no attachment {hash}") from error
         except OSError as error:

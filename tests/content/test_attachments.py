@@ -26,6 +26,8 @@ def test_what_was_put_can_be_got_by_its_hash(tmp_path: Path) -> None:
     name = blobs.put(b"tide table")
     assert name == hashlib.sha256(b"tide table").hexdigest()
     assert blobs.get(name) == b"tide table"
+    with blobs.open(name) as file:
+        assert (file.read(4), file.read()) == (b"tide", b" table")
     assert blobs.path(name) == tmp_path / "var" / "blobs" / name[:2] / name[2:]
 
 

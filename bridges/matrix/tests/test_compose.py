@@ -200,12 +200,34 @@ def test_words_that_look_like_the_fallback_of_a_reply_are_not_cut_off() -> None:
     assert content["body"] == "><@ana:hs.test> where?\n\nThere."
 
 
-@given(st.text(max_size=400), st.text(max_size=80), st.sampled_from(Form), st.integers(0, 4000))
-def test_every_event_is_json_within_its_size_and_mentions_nobody(
-    text: str, subject: str, form: Form, times: int
+anything = st.text(st.characters(), max_size=300)  # lone surrogates and NUL with the rest
+markup = st.lists(
+    st.sampled_from(["<p>", "</p>", "<b>", "</b>", "<table>", "<td>", PICTURED, LINKS, "<x>", "é🐚", "<"])
+)
+
+
+@given(anything, anything, anything, markup.map("".join), st.sampled_from(Form), st.integers(0, 3000), st.booleans())
+def test_every_event_is_as_the_specification_says(
+    text: str, subject: str, filename: str, html: str, form: Form, times: int, heading: bool
 ) -> None:
-    said_text = text * (1 + times // 10)
-    for content in contents(post(subject=subject, text=said_text, fresh_text=said_text, fresh_html=""), form=form):
-        url = {"url": "mxc://hs.test/abc"} if "filename" in content else {}
-        schemas.check("m.room.message", content | url)
-        assert content["m.mentions"] == {}
+    words = text * (1 + times // 10)
+    files = (picture(filename=filename), picture("b0a7", filename=filename, media_type="text/csv"))
+    whole = post(subject=subject, text=words, fresh_text=words, fresh_html=html * (1 + times // 100), files=files)
+    for part in compose.parts(whole, heading, LIMIT, form, KEPT):
+        content = part.content
+        if part.file is not None or part.data is not None:
+            content = compose.uploaded(content, Upload("mxc://hs.test/abc", 3, 2 if part.file else 0))
+            content["info"] = {
+                k: v for k, v in content["info"].items() if content["msgtype"] == "m.image" or k not in "wh"
+            }
+        schemas.check("m.room.message", content)
+    schemas.check("m.room.message", compose.edit(whole, "$e", form, KEPT).content)
+    sign = text.strip("\0") or "x"
+    schemas.check("m.reaction", compose.reaction("$e", sign).content)
+
+
+def test_what_is_shown_without_its_pictures_is_within_the_budget_too() -> None:
+    long = post(fresh_text="x", fresh_html="<p>" + "&amp;" * 20_000 + "</p>")
+    (content,) = contents(long, heading=False)
+    assert "formatted_body" not in content
+    assert compose._bytes(content) <= BUDGET

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 
@@ -333,3 +334,38 @@ async def test_an_upload_without_an_address_is_none(
     homeserver.before = once("/upload", lambda: web.json_response({"content_uri": "https://hs.test/abc"}))
     outcome = await say(bridge, PostItem(post(files=(picture(),))))
     assert isinstance(outcome, Later)
+
+
+async def test_a_large_file_goes_out_piece_by_piece(
+    bridge: MatrixBridge, homeserver: Homeserver, house: RecordingHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = 0
+
+    class File(BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            nonlocal largest
+            found = super().read(size)
+            largest = max(largest, len(found))
+            return found
+
+    async def open_blob(hash: str) -> BytesIO:
+        return File(bytes(5_000_000))
+
+    monkeypatch.setattr(house, "open_blob", open_blob)
+    homeserver.upload_size = 10_000_000
+    outcome = await say(bridge, PostItem(post(files=(picture(size=5_000_000, media_type="audio/ogg"),))))
+    assert isinstance(outcome, Sent)
+    assert homeserver.media["m0"] == bytes(5_000_000)
+    assert largest <= 1_000_000
+
+
+async def test_a_homeserver_that_sends_our_words_elsewhere_is_away(
+    bridge: MatrixBridge, homeserver: Homeserver
+) -> None:
+    from aiohttp import web
+
+    homeserver.before = once("/send/", lambda: web.Response(status=307, headers={"Location": "/elsewhere"}))
+    outcome = await say(bridge, PostItem(post()))
+    assert isinstance(outcome, Later)
+    assert outcome.down
+    assert homeserver.count("/elsewhere") == 0

@@ -22,16 +22,24 @@ Act = Literal["read", "join", "post", "moderate"]
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who asks. `roles` holds active memberships only (forum id to member, moderator or owner)."""
+    """Who asks. `roles` are those of memberships that hold now, by forum; `shut_out` is what `moderation.bans.shut_out_of` says."""
 
     person_id: int | None = None
     roles: Mapping[int, str] = field(default_factory=dict)
-    banned: frozenset[int] = frozenset()
+    shut_out: frozenset[int | None] = frozenset()
     name: str = ""
+
+    def is_shut_out(self, forum_id: int) -> bool:
+        """Whether they are shut out of the forum."""
+        return not self.shut_out.isdisjoint((forum_id, None))
+
+    def role(self, forum_id: int) -> str | None:
+        """What they are in the forum: member, moderator or owner; None for who is no member, or is shut out."""
+        return None if self.is_shut_out(forum_id) else self.roles.get(forum_id)
 
     def moderates(self, forum_id: int) -> bool:
         """Whether they look after the forum."""
-        return self.roles.get(forum_id) in MODERATORS
+        return self.role(forum_id) in MODERATORS
 
 
 STRANGER = Viewer()
@@ -40,7 +48,8 @@ STRANGER = Viewer()
 
 def may(viewer: Viewer, act: Act, forum: Row[Any]) -> str | None:
     """None: yes. Else one sentence that says why not, fit to be shown to one who may read."""
-    if forum.visibility != "public" and forum.id not in viewer.roles:
+    role = viewer.role(forum.id)
+    if forum.visibility != "public" and role is None:
         return _("There is no such forum.")
     if act == "read":
         return None
@@ -48,20 +57,9 @@ def may(viewer: Viewer, act: Act, forum: Row[Any]) -> str | None:
         return None if viewer.moderates(forum.id) else _("Only moderators of this forum may do that.")
     if viewer.person_id is None:
         return _("Please sign in first.")
-    role = viewer.roles.get(forum.id)
-    state = "banned" if forum.id in viewer.banned else "active" if role else None
+    facts = policy.facts(forum, Proof.SESSION, role, viewer.is_shut_out(forum.id))
     if act == "join":
-        return _("You are a member already.") if role else policy.refuses_to_join(forum, state)
-    facts = policy.Facts(
-        forum.title,
-        forum.join_policy,
-        forum.post_policy,
-        forum.state,
-        Proof.SESSION,
-        strangers=forum.strangers,
-        role=role,
-        state=state,
-    )
+        return _("You are a member already.") if role else policy.refuses_to_join(facts)
     decision = policy.decide(facts)
     return decision.reason if isinstance(decision, policy.Refuse) else None
 

@@ -12,11 +12,12 @@ from server.archive import access
 from server.archive.access import STRANGER, Viewer
 from server.desk import forums as desk_forums
 from server.errors import NotFound
+from server.moderation import bans
 from server.store.schema import communities, forums, memberships, people, threads
 
 _PERSON: Select[Any] = select(people.c.name).where(people.c.id == bindparam("person"), people.c.erased_at.is_(None))
-_MEMBERSHIPS: Select[Any] = select(memberships.c.forum_id, memberships.c.role, memberships.c.state).where(
-    memberships.c.person_id == bindparam("person"), memberships.c.state.in_(("active", "banned"))
+_MEMBERSHIPS: Select[Any] = select(memberships.c.forum_id, memberships.c.role).where(
+    memberships.c.person_id == bindparam("person"), memberships.c.state == "active"
 )
 _COMMUNITIES: Select[Any] = select(communities).order_by(communities.c.name)
 _FORUMS: Select[Any] = (
@@ -50,11 +51,10 @@ def viewer(tx: Connection, person_id: int | None) -> Viewer:
     row = tx.execute(_PERSON, {"person": person_id}).first() if person_id is not None else None
     if row is None:
         return STRANGER
-    rows = tx.execute(_MEMBERSHIPS, {"person": person_id}).all()
     return Viewer(
         person_id=person_id,
-        roles={m.forum_id: m.role for m in rows if m.state == "active"},
-        banned=frozenset(m.forum_id for m in rows if m.state == "banned"),
+        roles={row.forum_id: row.role for row in tx.execute(_MEMBERSHIPS, {"person": person_id})},
+        shut_out=bans.shut_out_of(tx, person_id),
         name=row.name,
     )
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from server.cli import show
 from server.cli.context import ACTOR, ConfigOption, JsonOption, opened, whose
-from server.desk import decide, forums
+from server.desk import forums, shutting
 from server.errors import CommandError
 from server.house import Household
 from server.i18n import _
@@ -30,12 +30,12 @@ def add(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ban an address, a domain or a pattern; members with that address are members no more."""
+    """Ban an address, a domain or a pattern; members whom it covers are members no more."""
     with opened(config) as home:
         kind, value = _read(home, whom)
 
         def work(tx: Connection) -> bool:
-            return decide.shut_out(tx, _forum_id(tx, forum), kind, value, reason, ACTOR, home.now())
+            return shutting.ban(tx, _forum_id(tx, forum), kind, value, reason, ACTOR, home.now())
 
         if not home.store.write_now(work):
             raise CommandError(_("{whom} is banned already.").format(whom=value))
@@ -71,12 +71,12 @@ def list_(forum: Forum = None, config: ConfigOption = None, as_json: JsonOption 
 
 @app.command()
 def remove(whom: Whom, forum: Forum = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """End a ban. Whose membership it ended may join again."""
+    """End a ban. Whom no other ban covers may join again."""
     with opened(config) as home:
         _kind, value = _read(home, whom)
 
         def work(tx: Connection) -> bool:
-            return decide.let_in(tx, _forum_id(tx, forum), value, ACTOR, home.now())
+            return shutting.lift(tx, _forum_id(tx, forum), value, ACTOR, home.now())
 
         if not home.store.write_now(work):
             raise CommandError(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from server import bridge, clock
 from server.delivery import letters
-from server.desk import Desk, author
+from server.desk import Desk, author, policy
 from server.i18n import _, ngettext
 from server.people import identity
 from server.people.schedule import DIGESTS
@@ -49,7 +49,7 @@ def book(tx: Connection, desk: Desk, forum: Row[Any], post: Row[Any]) -> None:
     mailbox = _mailbox(tx, desk, post)
     if mailbox is None or letters.was_told(tx, TEMPLATE, post.person_id):
         return
-    if identity.address(tx, mailbox) in forum.machines.split():
+    if policy.is_machine(forum, identity.address(tx, mailbox)):
         return
     goes_at = post.published_at + forum.settle_ms + TIME_TO_GO_MS
     facts = {"post": post.id}

@@ -52,19 +52,19 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
         return repeated
     member = membership.of(tx, known.person_id, forum.id) if known else None
     by = inbound.author
-    decision = policy.decide(policy.facts(forum, by.proof, member, inbound.automatic, by.address, by.doubt))
-    decision = screen.screen(decision, _seen(tx, forum, prepared, known, member))
+    facts = author.facts(tx, forum, by, known, member, inbound.automatic)
+    decision = screen.screen(policy.decide(facts), _seen(tx, forum, prepared, known, facts))
     if isinstance(decision, policy.Refuse):
         if inbound.answering:
             return Accepted(reply=_("An automatic answer: taken, and dropped."))
         raise Rejected(decision.code, decision.reason)
     digest = digest_replies.of_digest(tx, desk, forum, inbound, known)
     if digest is not None:
-        if known is None or member is None or member.state != "active" or inbound.author.channel not in desk.traits:
+        if known is None or not membership.is_active(member) or by.channel not in desk.traits:
             digest_replies.refuse(forum)
         return digest_replies.ask(tx, desk, forum, prepared, known, digest)
     believed = not isinstance(decision, policy.Hold)  # a name that nobody confirmed is not yet anybody's
-    proved = believed and inbound.author.proof >= Proof.AUTHENTICATED
+    proved = believed and by.proof >= Proof.AUTHENTICATED
     if known is not None and (known.name or not proved):
         who = known
     else:  # who joined by a bare word has no name yet: theirs is on the first post that is surely theirs
@@ -91,16 +91,13 @@ def _seen(
     forum: Row[Any],
     prepared: Prepared[NewPost],
     known: identity.Known | None,
-    member: Row[Any] | None,
+    facts: policy.Facts,
 ) -> screen.Seen:
     inbound = prepared.inbound
-    by = inbound.author
-    moderates = member is not None and member.state == "active" and member.role in membership.MODERATORS
     declared = [file.media_type for file in inbound.attachments]
     hold_first = forum.first_post == "hold"
     return screen.Seen(
-        title=forum.title if member or forum.visibility == "public" else forum.slug,
-        banned=author.is_banned(tx, forum.id, by),
+        title=facts.title,
         recipients=len(inbound.addressed),
         max_recipients=forum.max_recipients,
         refused_file=screen.refused_file(forum.refused_types, list(zip(declared, prepared.files, strict=True))),
@@ -108,9 +105,9 @@ def _seen(
         hold_all=forum.hold_all,
         hold_first=hold_first,
         first=hold_first
-        and by.address not in forum.machines.split()
+        and not facts.machine
         and (known is None or not posts.has_posted(tx, forum.id, known.person_id)),
-        moderator=screen.passes(moderates, by.proof),
+        moderator=screen.passes(facts.role in membership.MODERATORS, facts.proof),
     )
 
 

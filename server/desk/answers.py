@@ -16,10 +16,10 @@ from server import bridge
 from server.bridge import Accepted, Act, Result
 from server.delivery import letters
 from server.delivery.waiting import how
-from server.desk import Desk, author, decide, forums
+from server.desk import Desk, author, decide, forums, shutting
 from server.errors import CommandError, Rejected
 from server.i18n import _, speaking
-from server.moderation import audit, queue, words
+from server.moderation import audit, bans, queue, words
 from server.people import handles, identity, membership
 
 AUTHOR = "author"
@@ -63,11 +63,15 @@ def asked(tx: Connection, desk: Desk, token: str) -> Asked | None:
 
 
 def _looks_after(tx: Connection, desk: Desk, by: Asked) -> bool:
-    member = membership.of(tx, by.person_id, by.forum.id)
-    if member is not None and member.state == "active" and member.role in membership.MODERATORS:
+    if _moderates(tx, by.forum.id, by.person_id):
         return True
     operator = identity.find(tx, *desk.operator) if desk.operator is not None else None
     return operator is not None and operator.address_id == by.address_id
+
+
+def _moderates(tx: Connection, forum_id: int, person_id: int) -> bool:
+    member = membership.of(tx, person_id, forum_id)
+    return membership.moderates(member) and not bans.is_shut_out(tx, forum_id, person_id)
 
 
 def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
@@ -97,8 +101,7 @@ def _refuse_others(tx: Connection, by: Asked, writer: bridge.Author) -> None:
     who = author.find(tx, writer)
     if who is not None and who.person_id == by.person_id:
         return
-    member = membership.of(tx, who.person_id, by.forum.id) if who is not None and not by.by_author else None
-    if member is None or member.state != "active" or member.role not in membership.MODERATORS:
+    if who is None or by.by_author or not _moderates(tx, by.forum.id, who.person_id):
         raise Rejected("5.7.1", _("Please answer from the address that this was sent to: your answer was not taken."))
 
 
@@ -135,7 +138,7 @@ def decided_on(tx: Connection, desk: Desk, by: Asked, verb: str, place: int, rea
 
 def _ban(tx: Connection, desk: Desk, name: str, title: str, actor: str) -> str:
     try:
-        decide.ban_author(tx, name, actor, desk.now())
+        shutting.ban_author(tx, name, actor, desk.now())
     except CommandError as problem:
         decide.reject(tx, desk, name, actor, "", desk.now())
         return _("{post} is not published. {problem}").format(post=title, problem=problem)

@@ -75,7 +75,7 @@ def _has_history(tx: Connection, forum: Row[Any], inbound: NewPost, who: identit
     if posts.has_posted_from(tx, forum.id, who.address_id):
         return True
     member = membership.of(tx, who.person_id, forum.id)
-    return member is not None and member.state == "active" and identity.is_verified(tx, who.address_id)
+    return membership.is_active(member) and identity.is_verified(tx, who.address_id)
 
 
 # Answers --------------------------------------------------------------------------------------------------------------

@@ -5,18 +5,18 @@ A reply address or a token never gives identity.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from server import limits
 from server.bridge import WEB, Author, Doubt
 from server.content.sanitize import plain_line
-from server.desk import Desk
+from server.desk import Desk, policy
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import bans
-from server.people import identity
+from server.people import identity, membership
 
 
 def find(tx: Connection, author: Author) -> identity.Known | None:
@@ -27,12 +27,36 @@ def find(tx: Connection, author: Author) -> identity.Known | None:
     return identity.Known(row.id, 0, row.key, row.name)
 
 
-def is_banned(tx: Connection, forum_id: int, author: Author) -> bool:
-    """Whether a ban keeps the author out of the forum; whoever is signed in, by any of their addresses."""
-    addresses: Sequence[str] = [author.address]
-    if author.channel == WEB:
-        addresses = [row.address for row in identity.addresses_of(tx, [int(author.address)])]
-    return any(bans.applies(tx, forum_id, address) is not None for address in addresses)
+def facts(
+    tx: Connection,
+    forum: Row[Any],
+    author: Author,
+    known: identity.Known | None,
+    member: Row[Any] | None,
+    automatic: bool = False,
+) -> policy.Facts:
+    """What `policy` decides by. `known` and `member` are what we know of the author."""
+    return policy.facts(
+        forum,
+        author.proof,
+        membership.role(member),
+        _is_shut_out(tx, forum.id, author, known),
+        may_post=member is None or member.may_post,
+        automatic=automatic,
+        address=author.address,
+        doubt=author.doubt,
+    )
+
+
+def refuse_shut_out(tx: Connection, forum: Row[Any], author: Author, known: identity.Known | None) -> None:
+    """Raise Rejected for an author who is shut out of the forum."""
+    if _is_shut_out(tx, forum.id, author, known):
+        raise Rejected("5.7.1", policy.shut_out_of(policy.shown_title(forum, is_member=False)))
+
+
+def _is_shut_out(tx: Connection, forum_id: int, author: Author, known: identity.Known | None) -> bool:
+    address = "" if author.channel == WEB else author.address
+    return bans.is_shut_out(tx, forum_id, known.person_id if known else None, address)
 
 
 def refuse_forged(author: Author) -> None:

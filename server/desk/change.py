@@ -79,7 +79,7 @@ def react(tx: Connection, desk: Desk, inbound: Reaction) -> Result:
     now = desk.now()
     forum, target, who = target_of(tx, inbound)
     member = membership.of(tx, who.person_id, forum.id) if who else None
-    if who is None or member is None or member.state != "active":
+    if who is None or not membership.is_active(member):
         raise Rejected("5.7.1", _("Only members of {forum} can react.").format(forum=forum.title))
     key = inbound.key[:64]
     changed = posts.react(tx, target.post_id, who.person_id, key, inbound.author.channel, inbound.removed, now)
@@ -93,13 +93,16 @@ def react(tx: Connection, desk: Desk, inbound: Reaction) -> Result:
 def target_of(
     tx: Connection, inbound: Edit | Correct | Retract | Reaction
 ) -> tuple[Row[Any], Row[Any], identity.Known | None]:
-    """The forum (locked), the post that is meant, and who asks. Raises Rejected."""
+    """The forum (locked), the post that is meant, and who asks. Raises Rejected; who is shut out may only take their words back."""
     forum = forums.addressed(tx, inbound.forum)
     forums.lock(tx, forum.id)
     target = place.find(tx, forum.id, [inbound.target])
     if target is None:
         raise Rejected("5.5.0", _("There is no such post here."))
-    return forum, target, author.find(tx, inbound.author)
+    who = author.find(tx, inbound.author)
+    if not isinstance(inbound, Retract):
+        author.refuse_shut_out(tx, forum, inbound.author, who)
+    return forum, target, who
 
 
 def refuse_others(
@@ -112,7 +115,4 @@ def refuse_others(
 
 def may_change(tx: Connection, forum: Row[Any], author_id: int | None, person_id: int) -> bool:
     """Whether that person may change a post of that author: their own, or as a moderator anybody's."""
-    member = membership.of(tx, person_id, forum.id)
-    return person_id == author_id or (
-        member is not None and member.state == "active" and member.role in membership.MODERATORS
-    )
+    return person_id == author_id or membership.moderates(membership.of(tx, person_id, forum.id))

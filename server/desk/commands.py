@@ -50,12 +50,12 @@ def run(tx: Connection, desk: Desk, inbound: Request) -> Result:
         return Accepted()
     forum = forums.addressed(tx, inbound.forum)
     author.refuse_forged(inbound.author)
-    if inbound.commands != (("leave",),) and author.is_banned(tx, forum.id, inbound.author):
-        raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
+    if inbound.commands != (("leave",),):
+        author.refuse_shut_out(tx, forum, inbound.author, author.find(tx, inbound.author))
     who = author.ensure(tx, inbound.author, desk.now(), named=False)
     member = membership.of(tx, who.person_id, forum.id)
     proved = inbound.author.proof >= Proof.AUTHENTICATED
-    turn = _Turn(forum, inbound, who, member is not None and member.state == "active", proved)
+    turn = _Turn(forum, inbound, who, membership.is_active(member), proved)
     forums.lock(tx, forum.id)  # what counts how much was asked must not be asked twice at one moment
     if _was_answered(tx, turn, desk.now()):
         return Duplicate()
@@ -170,7 +170,7 @@ def _whoami(tx: Connection, turn: _Turn) -> str:
         (_("language"), person.language),
     ]
     member = membership.of(tx, person.id, forum.id)
-    if member is None or member.state != "active":
+    if member is None or not membership.is_active(member):
         facts.append((forum.title, _("this address is no member")))
     else:
         facts.append((forum.title, member.role))

@@ -1,4 +1,4 @@
-"""What becomes of held posts: published, rejected, taken back by their author; and who is shut out. Works on one post at a time.
+"""What becomes of held posts: published, rejected, taken back by their author. Works on one post at a time.
 
 Every decision is in the audit under the post's name H-xxxx, so that who comes later is told who decided (`decided`).
 """
@@ -14,10 +14,9 @@ from server import bridge, tokens
 from server.bridge import Ref
 from server.delivery import letters, notices
 from server.desk import Desk, accept, forums, place, posts
-from server.errors import CommandError, NotFound
+from server.errors import NotFound
 from server.i18n import _
-from server.moderation import audit, bans, queue
-from server.people import identity, membership
+from server.moderation import audit, queue
 
 AT_ONCE = 50  # posts in one transaction
 APPROVE, REJECT, CANCEL = "approve", "reject", "cancel"
@@ -78,54 +77,3 @@ def _taken(tx: Connection, name: str) -> Row[Any]:
     row = waiting(tx, name)
     queue.release(tx, row.post_id)
     return row
-
-
-def ban_author(tx: Connection, name: str, actor: str, now: int) -> None:
-    """Shut the author of the held post out of its forum. Raises NotFound; CommandError for who looks after the forum.
-
-    Also for a member in whose name anybody may have written: who forges mail must not have others shut out.
-    """
-    row = waiting(tx, name)
-    post = posts.get(tx, row.post_id)
-    member = membership.of(tx, post.person_id, row.forum_id) if post.person_id is not None else None
-    if member is not None and member.state == "active" and member.role in membership.MODERATORS:
-        raise CommandError(_("Who looks after a forum cannot be banned from it."))
-    if member is not None and member.state == "active" and post.proof < bridge.Proof.AUTHENTICATED:
-        raise CommandError(_("Nothing shows that this member wrote it, so they are not banned."))
-    address = row.author.partition(":")[2]
-    if post.channel == bridge.WEB:
-        for each in identity.addresses_of(tx, [post.person_id]):
-            shut_out(tx, row.forum_id, bans.ADDRESS, each.address, name, actor, now)
-    else:
-        shut_out(tx, row.forum_id, bans.ADDRESS, address, name, actor, now)
-    if member is not None and member.state != "banned":
-        _end(tx, row.forum_id, post.person_id, now)
-
-
-def shut_out(tx: Connection, forum_id: int | None, kind: str, value: str, reason: str, actor: str, now: int) -> bool:
-    """Ban it, in all forums where `forum_id` is None; members whose address it is are members no more. False: banned already."""
-    if not bans.add(tx, forum_id, kind, value, reason, actor, now):
-        return False
-    audit.record(tx, actor, "ban", kind, now, forum_id=forum_id, detail=reason)
-    if kind == bans.ADDRESS:
-        for member in membership.with_address(tx, value):
-            if member.state == "active" and forum_id in (None, member.forum_id):
-                _end(tx, member.forum_id, member.person_id, now)
-    return True
-
-
-def _end(tx: Connection, forum_id: int, person_id: int, now: int) -> None:
-    membership.set_member(tx, forum_id, person_id, {"state": "banned"})
-    forums.changed(tx, forum_id, "member", person_id, now)
-
-
-def let_in(tx: Connection, forum_id: int | None, value: str, actor: str, now: int) -> bool:
-    """End a ban; whose membership it had ended may join again. False: there is no such ban."""
-    if not bans.remove(tx, forum_id, value):
-        return False
-    for member in membership.with_address(tx, value):
-        if member.state == "banned" and forum_id in (None, member.forum_id):
-            membership.set_member(tx, member.forum_id, member.person_id, {"state": "left"})
-            forums.changed(tx, member.forum_id, "member", member.person_id, now)
-    audit.record(tx, actor, "unban", "address", now, forum_id=forum_id)
-    return True

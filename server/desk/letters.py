@@ -50,10 +50,9 @@ def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> 
         raise Rejected("5.1.1", _("There is no such address here (any more)."))
     sender = author.find(tx, inbound.author)
     mine = membership.of(tx, sender.person_id, forum.id) if sender else None
-    if sender is None or mine is None or mine.state != "active":
+    author.refuse_shut_out(tx, forum, inbound.author, sender)
+    if sender is None or mine is None or not membership.is_active(mine):
         raise Rejected("5.7.1", _("Only members of {forum} can write to its authors.").format(forum=forum.title))
-    if author.is_banned(tx, forum.id, inbound.author):
-        raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
     if inbound.author.proof < Proof.AUTHENTICATED:
         raise Rejected(
             "5.7.1",

@@ -28,19 +28,18 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
     author.refuse_forged(inbound.author)
     who = author.ensure(tx, inbound.author, now, named=inbound.author.proof >= Proof.SESSION)
     member = membership.of(tx, who.person_id, forum.id)
-    banned = author.is_banned(tx, forum.id, inbound.author)
-    if why_not := policy.refuses_to_join(forum, "banned" if banned else member.state if member else None):
+    if why_not := policy.refuses_to_join(author.facts(tx, forum, inbound.author, who, member)):
         raise Rejected("5.7.1", why_not)
     if inbound.author.proof >= Proof.SESSION:
         mailbox = author.mailbox(tx, desk, who.person_id) if inbound.author.channel == bridge.WEB else None
-        if member is not None and member.state == "active" and mailbox is None:
+        if membership.is_active(member) and mailbox is None:
             return Duplicate()
         membership.join(tx, forum.id, who.person_id, mailbox, now, mode=inbound.mode or "each")
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You are a member of {forum} now.").format(forum=forum.title))
     mailbox_here = subscriptions.at(tx, forum.id, who.address_id)
     stopped = mailbox_here is not None and mailbox_here.state == "stopped"  # an answer shows that it works again
-    if member is not None and member.state == "active" and not stopped:
+    if membership.is_active(member) and not stopped:
         asking.tell_once(tx, forum, "welcome", who.address_id, {}, now)
         return Accepted(reply=_("This address is a member's already."))
     asking.ask(tx, forum, asking.JOIN, who.address_id, {"mode": inbound.mode or "each"}, now)
@@ -63,7 +62,7 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
     forum = forums.addressed(tx, inbound.forum)
     who = author.ensure(tx, inbound.author, now, named=False)
     member = membership.of(tx, who.person_id, forum.id)
-    if member is None or member.state != "active":
+    if not membership.is_active(member):
         if inbound.author.channel in desk.traits:
             asking.tell_once(tx, forum, "left", who.address_id, {}, now)
         return Accepted(reply=_("This address is no member of {forum}.").format(forum=forum.title))
@@ -85,8 +84,7 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
     named = bridge.message_id(inbound.ref)
     if inbound.verb == "confirm" and inbound.token:
         return _confirm(tx, desk, forum, inbound.token, named)
-    if author.is_banned(tx, forum.id, inbound.author):
-        raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
+    author.refuse_shut_out(tx, forum, inbound.author, author.find(tx, inbound.author))
     who = author.ensure(tx, inbound.author, desk.now(), named=False)
     asking.tell_once(tx, forum, "help", who.address_id, {"in_reply_to": named}, desk.now())
     return Accepted()
@@ -104,14 +102,14 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     address_id = int(facts["address_id"])
     person_id = identity.person_at(tx, address_id)
     identity.verify(tx, address_id, now)
+    if facts["template"] != asking.LEAVE and bans.is_shut_out(tx, forum.id, person_id):
+        raise Rejected("5.7.1", policy.shut_out_of(policy.shown_title(forum, is_member=False)))
     if facts["template"] == asking.WAS_IT_YOU:
-        return _it_was_me(tx, desk, forum, person_id, address_id, str(facts["held"]))
+        return _it_was_me(tx, desk, forum, person_id, str(facts["held"]))
     if facts["template"] == asking.LEAVE:
         membership.leave(tx, forum.id, person_id)
         letters.notice(tx, address_id, "left", forum.id, {}, now)
     elif facts["template"] == asking.WORDS:
-        if _state(tx, forum.id, membership.of(tx, person_id, forum.id), address_id) == "banned":
-            raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
         wishes.confirmed(tx, desk, forum, facts, named)
     else:
         _comes_in(tx, desk, forum, person_id, facts)
@@ -120,22 +118,13 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     return Accepted()
 
 
-def _it_was_me(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, address_id: int, name: str) -> Result:
+def _it_was_me(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, name: str) -> Result:
     """The author says that the held post is theirs: that one is published, unless something else holds it too."""
     waiting = queue.find(tx, name)
     if waiting is None:
         raise Rejected("5.7.1", _("This message does not wait any more: somebody has decided already."))
     member = membership.of(tx, person_id, forum.id)
-    if _state(tx, forum.id, member, address_id) == "banned":
-        raise Rejected("5.7.1", _("You are shut out of this forum. Its owners can tell you why."))
     return _publish_or_hand_over(tx, desk, forum, waiting, person_id, member is None or member.may_post)
-
-
-def _state(tx: Connection, forum_id: int, member: Row[Any] | None, address_id: int) -> str | None:
-    """The state of the membership (None: a stranger's); a ban of the address counts as one of the person."""
-    if bans.applies(tx, forum_id, identity.address(tx, address_id)) is not None:
-        return "banned"
-    return member.state if member is not None else None
 
 
 def _publish_or_hand_over(
@@ -158,13 +147,13 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
     """A confirmed wish to join. What waited for just this word is published; what a moderator must decide waits on."""
     now, address_id = desk.now(), int(facts["address_id"])
     before = membership.of(tx, person_id, forum.id)
-    state = _state(tx, forum.id, before, address_id)
-    asked_in = facts["template"] == "invite" and state in (None, "pending", "left")
-    why_not = policy.refuses_to_join(forum, state)
+    role = membership.role(before)
+    asked_in = facts["template"] == "invite" and role is None
+    why_not = policy.refuses_to_join(policy.facts(forum, Proof.NONE, role, shut_out=False))
     if why_not is not None and not (asked_in and forum.state == "open"):
         raise Rejected("5.7.1", why_not)
     membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
-    if state == "active":
+    if role is not None:
         return
     letters.notice(tx, address_id, "welcome", forum.id, {}, now)
     if facts["template"] != asking.POST or (before is not None and not before.may_post):

@@ -17,7 +17,10 @@ from server.people.membership import MODERATORS
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known when a post comes. `role` and `state` are of the author's membership, None for a stranger."""
+    """What is known when somebody wants to post, or to join. `role` is that of their membership, None for who is no member now.
+
+    `title` is what the forum is called to them.
+    """
 
     title: str
     join_policy: str
@@ -28,7 +31,7 @@ class Facts:
     machine: bool = False  # one that the forum lists
     strangers: str = "confirm"
     role: str | None = None
-    state: str | None = None
+    shut_out: bool = False
     may_post: bool = True
     doubt: Doubt = Doubt.NONE
     proof_policy: str = "usual"
@@ -68,38 +71,55 @@ Decision = Publish | Hold | Refuse
 def facts(
     forum: Row[Any],
     proof: Proof,
-    member: Row[Any] | None,
+    role: str | None,
+    shut_out: bool,
+    may_post: bool = True,
     automatic: bool = False,
     address: str = "",
     doubt: Doubt = Doubt.NONE,
 ) -> Facts:
-    """The facts, from a row of forums and one of memberships."""
+    """The facts, from a row of forums and what its asker is there: the only place that makes them. Who is shut out is no member."""
+    role = None if shut_out else role
     return Facts(
-        title=forum.title if member or forum.visibility == "public" else forum.slug,  # a stranger learns nothing more
+        title=shown_title(forum, role is not None),
         join_policy=forum.join_policy,
         post_policy=forum.post_policy,
         forum_state=forum.state,
         proof=proof,
         automatic=automatic,
-        machine=bool(address) and address in forum.machines.split(),
+        machine=bool(address) and is_machine(forum, address),
         strangers=forum.strangers,
-        role=member.role if member else None,
-        state=member.state if member else None,
-        may_post=member.may_post if member else True,
+        role=role,
+        shut_out=shut_out,
+        may_post=may_post,
         doubt=doubt,
         proof_policy=forum.proof_policy,
     )
 
 
-def refuses_to_join(forum: Row[Any], state: str | None) -> str | None:
-    """Why somebody whose membership is in that state (None: a stranger) cannot join by their own word; None: they can."""
-    name = forum.title if state == "active" or forum.visibility == "public" else forum.slug
-    if forum.state != "open":
-        return _("{forum} is closed: it can be read, but nobody joins any more.").format(forum=name)
-    if state == "banned":
-        return _("You cannot join {forum}. Its owners can tell you why.").format(forum=name)
-    if forum.join_policy != "open" and state != "active":
-        return _("{forum} lets people in by invitation: ask its owners.").format(forum=name)
+def shown_title(forum: Row[Any], is_member: bool) -> str:
+    """What a forum is called to somebody: a stranger learns nothing more of a hidden one than the name that they used."""
+    return str(forum.title if is_member or forum.visibility == "public" else forum.slug)
+
+
+def is_machine(forum: Row[Any], address: str) -> bool:
+    """Whether the forum lists the address as a machine's that may post."""
+    return address in forum.machines.split()
+
+
+def shut_out_of(title: str) -> str:
+    """What who is shut out of a forum is told, whatever they tried; who that is says `moderation.bans`."""
+    return _("You are shut out of {forum}. Its owners can tell you why.").format(forum=title)
+
+
+def refuses_to_join(facts: Facts) -> str | None:
+    """Why somebody cannot join by their own word; None: they can, or have."""
+    if facts.forum_state != "open":
+        return _("{forum} is closed: it can be read, but nobody joins any more.").format(forum=facts.title)
+    if facts.shut_out:
+        return shut_out_of(facts.title)
+    if facts.join_policy != "open" and facts.role is None:
+        return _("{forum} lets people in by invitation: ask its owners.").format(forum=facts.title)
     return None
 
 
@@ -109,11 +129,11 @@ def decide(facts: Facts) -> Decision:
         return Refuse(
             "5.7.1", _("{forum} is closed: it can be read, but nothing new is posted.").format(forum=facts.title)
         )
+    if facts.shut_out:
+        return Refuse("5.7.1", shut_out_of(facts.title))
     if facts.automatic or facts.machine:
         return _machine(facts)
-    if facts.state == "banned":
-        return Refuse("5.7.1", _("You may not post to {forum}. Its owners can tell you why.").format(forum=facts.title))
-    decision = _member(facts) if facts.state == "active" else _stranger(facts)
+    decision = _member(facts) if facts.role is not None else _stranger(facts)
     return decision if isinstance(decision, Refuse) else _unproven(facts) or decision
 
 
@@ -133,7 +153,7 @@ def _unproven(facts: Facts) -> Decision | None:
         return Hold(
             _("nothing shows that this is by its author, though their domain says how to (DMARC)"), doubtful=True
         )
-    if facts.proof_policy == "strict" and facts.state == "active":
+    if facts.proof_policy == "strict" and facts.role is not None:
         return Hold(_("nothing shows that this is by its author, and this forum wants that shown"), doubtful=True)
     return None
 

@@ -1,4 +1,4 @@
-"""What a forum keeps out or holds back whoever wrote it: bans, limits, spam, a first post, an emergency. Pure; after `policy`.
+"""What a forum keeps out or holds back whoever wrote it: limits, spam, a first post, an emergency. Pure; after `policy`.
 
 `policy` says who may post; this only makes its answer stricter. A moderator who proved who they are passes what holds back.
 """
@@ -22,7 +22,6 @@ class Seen:
     """What is known of a post beside who wrote it. `first`: its author has nothing published in the forum yet."""
 
     title: str
-    banned: bool = False
     recipients: int = 0
     max_recipients: int = 0
     refused_file: str | None = None
@@ -65,8 +64,6 @@ def holds_confirmed(forum: Row[Any], has_posted: bool, may_post: bool = True) ->
 
 
 def _refuses(seen: Seen) -> str | None:
-    if seen.banned:
-        return _("You may not post to {forum}. Its owners can tell you why.").format(forum=seen.title)
     if seen.spam is Spam.CERTAIN:
         return _("A filter takes this for unwanted mail, so {forum} does not take it.").format(forum=seen.title)
     if 0 < seen.max_recipients < seen.recipients:

@@ -74,7 +74,7 @@ def confirmed(tx: Connection, desk: Desk, forum: Row[Any], facts: dict[str, Any]
     address_id = int(facts["address_id"])
     person_id = identity.person_at(tx, address_id)
     member = membership.of(tx, person_id, forum.id)
-    if member is None or member.state != "active":
+    if not membership.is_active(member):
         raise Rejected("5.7.1", _("This address is no member of {forum}.").format(forum=forum.title))
     by, lines = Member(forum, person_id, address_id), []
     with speaking(identity.person(tx, person_id).language):

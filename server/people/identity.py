@@ -148,6 +148,12 @@ def addresses_of(tx: Connection, person_ids: Sequence[int]) -> list[Row[Any]]:
     return found
 
 
+def beside(tx: Connection, address: str) -> list[str]:
+    """Every address of whoever has this one, on whatever channel."""
+    people_there = select(addresses.c.person_id).where(addresses.c.address == address)
+    return list(tx.scalars(select(addresses.c.address).where(addresses.c.person_id.in_(people_there))))
+
+
 def reader(tx: Connection, address_id: int) -> tuple[str, str]:
     """(channel, language) of an address: the language of its person, English in a room."""
     query = select(addresses.c.channel, people.c.language).outerjoin_from(addresses, people)

@@ -67,10 +67,30 @@ def _revive(tx: Connection, forum_id: int, person_id: int, role: str, now: int) 
     tx.execute(update(memberships).where(memberships.c.id == member.id).values(**values))
 
 
-def with_address(tx: Connection, address: str) -> list[Row[Any]]:
-    """The memberships, of whatever state, of everybody who has this address on some channel."""
-    people_there = select(addresses.c.person_id).where(addresses.c.address == address)
-    return list(tx.execute(select(memberships).where(memberships.c.person_id.in_(people_there))))
+def is_active(member: Row[Any] | None) -> bool:
+    """Whether this is a membership, and one that holds now."""
+    return role(member) is not None
+
+
+def role(member: Row[Any] | None) -> str | None:
+    """The role of a membership that holds now; None for any other, and for none."""
+    return str(member.role) if member is not None and member.state == "active" else None
+
+
+def moderates(member: Row[Any] | None) -> bool:
+    """Whether it is the membership of somebody who looks after the forum."""
+    return role(member) in MODERATORS
+
+
+def addressed(tx: Connection, forum_id: int | None, part: str) -> list[Row[Any]]:
+    """Memberships of the forum (None: of all), of whatever state, each with every `address` of its person that contains the text."""
+    query = select(memberships, addresses.c.address).join_from(
+        memberships, addresses, addresses.c.person_id == memberships.c.person_id
+    )
+    query = query.where(addresses.c.address.contains(part, autoescape=True))
+    if forum_id is not None:
+        query = query.where(memberships.c.forum_id == forum_id)
+    return list(tx.execute(query.order_by(memberships.c.id, addresses.c.id)))
 
 
 def invited(tx: Connection, forum_id: int, person_id: int, role: str, now: int) -> None:

@@ -59,7 +59,7 @@ async def forum(request: web.Request) -> web.Response:
         first_page=before is None,
         why_not=may(viewer, "post", row),
         may_join=may(viewer, "join", row) is None,
-        is_member=row.id in viewer.roles,
+        is_member=viewer.role(row.id) is not None,
         ways=ways.to_forum(house(request).bridges, view(row, base_url(request))),
         canonical=base_url(request) + path + (f"?before={before}" if before else ""),
         feed=(f"{path}/feed.atom", row.title),

@@ -44,7 +44,7 @@ def _answer(request: web.Request, found: threads.ThreadPage, answering: Mapping[
         bodies={post.id: body.shown(post.html, post.files, mask) for post in found.posts},
         beside={post.id: body.beside(post.html, post.files, mask) for post in found.posts},
         why_not=may(viewer, "post", row),
-        is_member=row.id in viewer.roles,
+        is_member=viewer.role(row.id) is not None,
         ways=ways.to_post(bridges, answering),
         form_token=tokens.random_token(),
         canonical=f"{base_url(request)}{path}/{found.pages[found.page]}",

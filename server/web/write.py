@@ -151,7 +151,7 @@ def _form_page(
         preview=preview,
         answered=body.shown(chosen.html, chosen.files, mask) if chosen is not None else None,
         thread_subject=mask.text(thread.subject) if thread is not None else "",
-        is_member=forum.id in visit(request).viewer.roles,
+        is_member=visit(request).viewer.role(forum.id) is not None,
         noindex=True,
         **context,
     )

@@ -27,6 +27,7 @@ def forum(**changes: str) -> Any:
         "post_policy": "members",
         "state": "open",
         "strangers": "confirm",
+        "proof_policy": "usual",
     }
     return SimpleNamespace(id=7, **values | changes)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.bridge import WEB, Accepted, Act, Attachment, Author, Held, Join, NewPost, Proof, Ref, Spam
-from server.desk import accept, decide, forums, members
+from server.desk import accept, decide, forums, members, shutting
 from server.desk.prepare import prepare
 from server.errors import CommandError, Rejected
 from server.moderation import bans, queue
@@ -27,7 +27,7 @@ def options(table: Table, **values: str) -> None:
 
 
 def ban(table: Table, kind: str, value: str, forum: int | None = None) -> bool:
-    return table.do(decide.shut_out, forum, kind, value, "", "command", table.now)
+    return table.do(shutting.ban, forum, kind, value, "", "command", table.now)
 
 
 def waiting(table: Table) -> list[Any]:
@@ -56,13 +56,13 @@ def test_who_is_banned_neither_posts_nor_joins_nor_commands(table: Table, kind: 
     table.forum(post_policy="anyone")
     assert ban(table, kind, value)
     eve = Author("post", "eve@x.test", "Eve", AUTHENTIC)
-    with pytest.raises(Rejected, match="may not post"):
+    with pytest.raises(Rejected, match="shut out"):
         table.post("eve", proof=AUTHENTIC)
     for asked in (Join("pools", eve), Act("pools", eve, "help")):
         with pytest.raises(Rejected) as refused:
             table.do(members.join if isinstance(asked, Join) else members.act, table.desk, asked)
         assert refused.value.code == "5.7.1"
-    assert table.do(decide.let_in, None, value, "command", table.now)
+    assert table.do(shutting.lift, None, value, "command", table.now)
     assert isinstance(table.post("eve", proof=AUTHENTIC), Accepted)
 
 
@@ -95,7 +95,7 @@ def test_a_ban_covers_whoever_signs_in_with_the_address(table: Table) -> None:
     eve = table.member("eve")
     ban(table, bans.DOMAIN, "x.test")
     new = NewPost("pools", Author(WEB, str(eve.person_id), "Eve", Proof.SESSION), (Ref("form", "f"),), text="words")
-    with pytest.raises(Rejected, match="may not post"):
+    with pytest.raises(Rejected, match="shut out"):
         table.do(accept.new_post, table.desk, prepare(new, table.blobs))
 
 
@@ -272,8 +272,8 @@ def test_the_author_of_a_held_post_is_shut_out_but_never_a_moderator(table: Tabl
     table.post("mod", "forged")
     names = {row.author: row.name for row in waiting(table)}
     with pytest.raises(CommandError):
-        table.do(decide.ban_author, names["post:mod@x.test"], "command", table.now)
-    table.do(decide.ban_author, names["post:eve@x.test"], "command", table.now)
+        table.do(shutting.ban_author, names["post:mod@x.test"], "command", table.now)
+    table.do(shutting.ban_author, names["post:eve@x.test"], "command", table.now)
     options(table, hold_all="no")
     with pytest.raises(Rejected):
         table.post("eve")

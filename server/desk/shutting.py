@@ -1,0 +1,89 @@
+"""Shutting out and letting in again: one way to ban and one to lift, whoever asks for it and by whatever command.
+
+A ban is a row of `bans`, and ends the memberships that it covers, so that nothing more is sent to them; lifting takes both back. Who is
+shut out is `moderation.bans.is_shut_out`, and asked at every door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from server import bridge
+from server.desk import decide, forums, posts
+from server.errors import CommandError
+from server.i18n import _
+from server.moderation import audit, bans
+from server.people import identity, membership
+
+
+def ban(tx: Connection, forum_id: int | None, kind: str, value: str, reason: str, actor: str, now: int) -> bool:
+    """Ban it, in all forums where `forum_id` is None; members whom it covers are members no more. False: banned already.
+
+    Raises CommandError, and does nothing, where it covers somebody who looks after a forum.
+    """
+    covered = _covered(tx, forum_id, [(kind, value)])
+    for row in covered:
+        if membership.moderates(row):
+            person = identity.person(tx, row.person_id)
+            raise CommandError(
+                _("{name} looks after {forum}, and who does is not banned from it: take the role away first.").format(
+                    name=person.name or person.key, forum=forums.by_id(tx, row.forum_id).slug
+                )
+            )
+    added = bans.add(tx, forum_id, kind, value, reason, actor, now)
+    if added:
+        audit.record(tx, actor, "ban", kind, now, forum_id=forum_id, detail=reason)
+    for row in covered:
+        if row.state != "banned":
+            _becomes(tx, row, "banned", now)
+    return added
+
+
+def lift(tx: Connection, forum_id: int | None, value: str, actor: str, now: int) -> bool:
+    """End the ban of exactly this in the forum (None: the one in all); of an address, those of all its person's addresses.
+
+    Whom no other ban covers may join again. False: there is no such ban.
+    """
+    lifted = bans.remove(tx, forum_id, {value, *identity.beside(tx, value)})
+    for row in _covered(tx, forum_id, lifted):
+        theirs = [each.address for each in identity.addresses_of(tx, [row.person_id])]
+        if row.state == "banned" and not bans.covering(tx, row.forum_id, theirs):
+            _becomes(tx, row, "left", now)
+    if lifted:
+        audit.record(tx, actor, "unban", lifted[0][0], now, forum_id=forum_id)
+    return bool(lifted)
+
+
+def ban_author(tx: Connection, name: str, actor: str, now: int) -> None:
+    """Shut the author of the held post out of its forum. Raises NotFound; CommandError for who looks after the forum.
+
+    Also for a member in whose name anybody may have written: who forges mail must not have others shut out.
+    """
+    row = decide.waiting(tx, name)
+    post = posts.get(tx, row.post_id)
+    member = membership.of(tx, post.person_id, row.forum_id) if post.person_id is not None else None
+    if membership.is_active(member) and post.proof < bridge.Proof.AUTHENTICATED:
+        raise CommandError(_("Nothing shows that this member wrote it, so they are not banned."))
+    theirs = [row.author.partition(":")[2]]
+    if post.channel == bridge.WEB:
+        theirs = [each.address for each in identity.addresses_of(tx, [post.person_id])]
+    for address in theirs:
+        ban(tx, row.forum_id, bans.ADDRESS, address, name, actor, now)
+
+
+def _covered(tx: Connection, forum_id: int | None, what: Sequence[tuple[str, str]]) -> list[Row[Any]]:
+    """The memberships in the forum (None: in all) that bans of these kinds and values cover, each once."""
+    found: dict[int, Row[Any]] = {}
+    for kind, value in what:
+        for row in membership.addressed(tx, forum_id, "" if kind == bans.PATTERN else value):
+            if bans.covers(kind, value, row.address):
+                found.setdefault(row.id, row)
+    return list(found.values())
+
+
+def _becomes(tx: Connection, member: Row[Any], state: str, now: int) -> None:
+    membership.set_member(tx, member.forum_id, member.person_id, {"state": state})
+    forums.changed(tx, member.forum_id, "member", member.person_id, now)

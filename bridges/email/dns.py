@@ -7,6 +7,7 @@ there were none. Knows no policy.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,12 +21,16 @@ import dns.name
 import dns.rdatatype
 import dns.resolver
 
+from bridges.email import nameserver
 from server import log
 from server.config import host_port
 
 SECONDS = 5.0  # for one question, however many servers are asked
 AT_ONCE = 64
 REMEMBERED = 10_000  # answers
+REMEMBERED_BYTES = 32 * 1024 * 1024  # of them all, nearly
+RECORDS = 50  # of one answer that are looked at
+RECORD_BYTES = 300  # that one takes beside what is in it
 LONGEST, SHORTEST = 3_600.0, 30.0  # seconds that an answer is remembered, whatever it allows
 AFTER_SILENCE = 10.0  # seconds in which a question that nobody answered is not asked again
 NAME_CHARS = 253  # RFC 1035 section 2.3.4, as text
@@ -53,6 +58,7 @@ NOTHING = Answer(False)
 class _Remembered:
     answer: Answer | None  # None: nobody answered
     until: float
+    size: int = 0
 
 
 class Resolver:
@@ -62,6 +68,7 @@ class Resolver:
         self._server, self._clock, self._seconds = server, clock, seconds
         self._asking: dns.asyncresolver.Resolver | None = None
         self._known: OrderedDict[tuple[str, str], _Remembered] = OrderedDict()
+        self._bytes = 0
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, name: str, kind: str) -> Answer:
@@ -88,10 +95,12 @@ class Resolver:
         return [b"".join(record.strings) for record in (await self.ask(name, "TXT")).records]
 
     def _remember(self, name: str, kind: str, answer: Answer | None, seconds: float) -> None:
-        self._known.pop((name, kind), None)
-        self._known[name, kind] = _Remembered(answer, self._clock() + seconds)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        old = self._known.pop((name, kind), None)
+        new = _Remembered(answer, self._clock() + seconds, _size(answer))
+        self._known[name, kind] = new
+        self._bytes += new.size - (old.size if old is not None else 0)
+        while len(self._known) > REMEMBERED or self._bytes > REMEMBERED_BYTES:
+            self._bytes -= self._known.popitem(last=False)[1].size
 
     async def _asked(self, name: str, kind: str) -> tuple[Answer, float]:
         """The answer and the seconds that it may be remembered (RFC 2308 for what is not there)."""
@@ -107,18 +116,21 @@ class Resolver:
             return NOTHING, LONGEST  # no such name can be
         except (dns.exception.DNSException, OSError) as silence:
             raise Temporary(f"{name} {kind}: {silence}") from silence
-        records = tuple(found.rrset) if found.rrset is not None else ()
+        records = tuple(itertools.islice(found.rrset, RECORDS)) if found.rrset is not None else ()
         return Answer(True, records), _ttl(found.response)
 
     def _resolver(self) -> dns.asyncresolver.Resolver:
         if self._asking is None:
-            if self._server:
-                host, port = host_port(self._server)
-                self._asking = dns.asyncresolver.Resolver(configure=False)
-                self._asking.nameservers, self._asking.port = [host], port
-            else:
-                self._asking = dns.asyncresolver.Resolver()
+            self._asking = nameserver.resolver([host_port(self._server)] if self._server else [])
         return self._asking
+
+
+def _size(answer: Answer | None) -> int:
+    """About how many bytes an answer takes here."""
+    records = answer.records if answer is not None else ()
+    return RECORD_BYTES * (1 + len(records)) + sum(
+        len(text) for each in records for text in getattr(each, "strings", ())
+    )
 
 
 def _ttl(response: dns.message.Message) -> float:

@@ -16,6 +16,8 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+DATAGRAM = 1232
+
 
 class Names:
     """`zone["name", "TXT"]` is a list of records as a zone file has them; names in `silent` get SERVFAIL.
@@ -29,10 +31,12 @@ class Names:
         self.asked: Counter[tuple[str, str]] = Counter()
         self.ttl = 300
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._socket.bind(self._listener.getsockname())
         self.server = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._serve, self._stream)]
+        for thread in self._threads:
+            thread.start()
 
     def txt(self, name: str, *texts: str) -> None:
         """TXT records; long ones in several strings, as they must be (RFC 1035 section 3.3.14)."""
@@ -41,10 +45,12 @@ class Names:
         ]
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
+        for each in (self._socket, self._listener):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        for thread in self._threads:
+            thread.join(5)
 
     def _serve(self) -> None:
         while True:
@@ -52,9 +58,25 @@ class Names:
                 question, peer = self._socket.recvfrom(4096)
                 if not question:
                     return
-                self._socket.sendto(self._answer(dns.message.from_wire(question)).to_wire(), peer)
+                answer = self._answer(dns.message.from_wire(question))
+                if len(answer.to_wire()) > DATAGRAM:  # come again by stream
+                    answer.answer.clear()
+                    answer.flags |= dns.flags.TC
+                self._socket.sendto(answer.to_wire(), peer)
             except OSError:
                 return
+
+    def _stream(self) -> None:
+        while True:
+            try:
+                line, _peer = self._listener.accept()
+            except OSError:
+                return
+            with line, contextlib.suppress(OSError):
+                line.settimeout(5)
+                question = dns.message.from_wire(line.recv(4096)[2:])
+                answer = self._answer(question).to_wire(max_size=65_535)
+                line.sendall(len(answer).to_bytes(2, "big") + answer)
 
     def _answer(self, question: dns.message.Message) -> dns.message.Message:
         asked = question.question[0]

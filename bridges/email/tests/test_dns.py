@@ -72,3 +72,22 @@ async def test_silence_is_remembered_for_a_moment_only(names: Names) -> None:
 async def test_names_that_cannot_be_are_not_asked(names: Names, name: str) -> None:
     assert await Resolver(names.server).txt(name) == []
     assert not names.asked
+
+
+async def test_an_answer_too_long_for_a_datagram_comes_by_stream_and_a_huge_one_not_at_all(names: Names) -> None:
+    names.txt("keys.test", *(f"{n} " + "k" * 200 for n in range(20)))
+    names.txt("bomb.test", *("b" * 200 + str(n) for n in range(200)))
+    assert len(await Resolver(names.server).txt("keys.test")) == 20
+    with pytest.raises(Temporary):
+        await Resolver(names.server).txt("bomb.test")
+
+
+async def test_what_is_remembered_is_bounded_in_bytes(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridges.email.dns.REMEMBERED_BYTES", 5_000)
+    resolver = Resolver(names.server)
+    for n in range(10):
+        names.txt(f"{n}.test", "x" * 400)
+        await resolver.txt(f"{n}.test")
+    await resolver.txt("9.test")
+    await resolver.txt("0.test")
+    assert (names.asked["9.test", "TXT"], names.asked["0.test", "TXT"]) == (1, 2)

@@ -5,7 +5,7 @@ Some of it belongs to the person, some to the membership, some to the subscripti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,71 +18,11 @@ from server.errors import CommandError
 from server.i18n import _
 from server.people.membership import ROLES
 
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 read_mode = one_of(*MODES)
 read_role = one_of(*ROLES)
-_read_conversations = one_of("each", "digest", "none")
-_read_addressed = one_of("forum", "direct")
-_read_state = one_of("active", "banned")
 _read_via = one_of("new")
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_read_day = one_of(*WEEKDAYS)
-_read_hour = whole(0, 23)
-KEYS = (
-    *("name", "role", "delivery", "conversations", "own_posts", "addressed", "hide_address", "may_post", "state"),
-    *("digest_hour", "digest_day", "timezone", "language", "via"),
-)
-
-
-@dataclass
-class Wanted:
-    """What is to be set, by the table that it stands in. `new_via`: another private address."""
-
-    name: str | None = None
-    person: dict[str, Any] = field(default_factory=dict)
-    membership: dict[str, Any] = field(default_factory=dict)
-    subscription: dict[str, Any] = field(default_factory=dict)
-    new_via: bool = False
-
-
-def read(options: Mapping[str, str]) -> Wanted:
-    """The values that the texts mean. Raises CommandError for an unknown key or a bad value."""
-    wanted = Wanted()
-    for key, text in options.items():
-        match key:
-            case "name":
-                wanted.name = text
-            case "role":
-                wanted.membership["role"] = read_role(key, text)
-            case "state":
-                wanted.membership["state"] = _read_state(key, text)
-            case "may_post":
-                wanted.membership["may_post"] = yes_or_no(key, text)
-            case "delivery":
-                wanted.subscription["mode"] = read_mode(key, text)
-            case "own_posts":
-                wanted.subscription["own_posts"] = yes_or_no(key, text)
-            case "conversations":
-                wanted.subscription["conversations"] = _read_conversations(key, text)
-            case "hide_address":
-                wanted.membership["hide_address"] = yes_or_no(key, text)
-            case "addressed":
-                wanted.subscription["addressed"] = _read_addressed(key, text)
-            case "digest_hour":
-                wanted.subscription["digest_hour"] = _read_hour(key, text)
-            case "digest_day":
-                wanted.subscription["digest_day"] = WEEKDAYS.index(_read_day(key, text.strip().lower()))
-            case "timezone":
-                wanted.person["timezone"] = _timezone(key, text)
-            case "via":
-                _read_via(key, text)
-                wanted.new_via = True
-            case "language":
-                wanted.person["language"] = _language(key, text)
-            case _:
-                raise CommandError(
-                    _("There is no option {names}; there are: {known}.").format(names=key, known=", ".join(KEYS))
-                )
-    return wanted
+_read_weekday = one_of(*WEEKDAYS)
 
 
 def _timezone(key: str, text: str) -> str:
@@ -103,3 +43,57 @@ def _language(key: str, text: str) -> str:
         raise CommandError(
             _("{key} cannot be “{text}”: it is a tag such as en or pt-BR.").format(key=key, text=text)
         ) from None
+
+
+def _weekday(key: str, text: str) -> int:
+    return WEEKDAYS.index(_read_weekday(key, text.strip().lower()))
+
+
+_READ: Mapping[
+    str, tuple[str, str, Callable[[str, str], Any]]
+] = {  # by name: the table, the column, how its text is read
+    "role": ("membership", "role", read_role),
+    "state": ("membership", "state", one_of("active", "banned")),
+    "may_post": ("membership", "may_post", yes_or_no),
+    "hide_address": ("membership", "hide_address", yes_or_no),
+    "delivery": ("subscription", "mode", read_mode),
+    "conversations": ("subscription", "conversations", one_of("each", "digest", "none")),
+    "own_posts": ("subscription", "own_posts", yes_or_no),
+    "addressed": ("subscription", "addressed", one_of("forum", "direct")),
+    "digest_hour": ("subscription", "digest_hour", whole(0, 23)),
+    "digest_day": ("subscription", "digest_day", _weekday),
+    "timezone": ("person", "timezone", _timezone),
+    "language": ("person", "language", _language),
+}
+KEYS = ("name", *_READ, "via")
+
+
+@dataclass
+class Wanted:
+    """What is to be set, by the table that it stands in. `new_via`: another private address."""
+
+    name: str | None = None
+    person: dict[str, Any] = field(default_factory=dict)
+    membership: dict[str, Any] = field(default_factory=dict)
+    subscription: dict[str, Any] = field(default_factory=dict)
+    new_via: bool = False
+
+
+def read(options: Mapping[str, str]) -> Wanted:
+    """The values that the texts mean. Raises CommandError for an unknown key or a bad value."""
+    wanted = Wanted()
+    tables = {"person": wanted.person, "membership": wanted.membership, "subscription": wanted.subscription}
+    for key, text in options.items():
+        if key == "name":
+            wanted.name = text
+        elif key == "via":
+            _read_via(key, text)
+            wanted.new_via = True
+        elif key in _READ:
+            table, column, read_one = _READ[key]
+            tables[table][column] = read_one(key, text)
+        else:
+            raise CommandError(
+                _("There is no option {names}; there are: {known}.").format(names=key, known=", ".join(KEYS))
+            )
+    return wanted

@@ -262,8 +262,8 @@ def _hold(
         by,
         prepared.content_hash,
         decision.reason,
-        [[ref.space, ref.name, ref.part] for ref in names],
-        [[ref.space, ref.name, ref.part] for ref in inbound.parents],
+        names,
+        inbound.parents,
         queue.AUTHOR if decision.confirm else queue.MODERATORS,
     )
     metrics.HELD.labels(decision.kind).inc()

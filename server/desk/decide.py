@@ -5,7 +5,6 @@ Every decision is in the audit under the post's name H-xxxx, so that who comes l
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -26,11 +25,10 @@ def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
     """Publish the held post H-xxxx; its FORUM/N. Raises NotFound."""
     row = _taken(tx, name)
     forum = forums.by_id(tx, row.forum_id)
-    names = [Ref(*each) for each in json.loads(row.refs)]
+    names = queue.names(row)
     if place.find(tx, forum.id, names) is not None:  # the id was taken while this one waited
         names = [Ref(bridge.MESSAGE_ID, tokens.message_id(forum.mail_domain))]
-    parents = tuple(Ref(*each) for each in json.loads(row.parents))
-    seq = accept.publish_held(tx, desk, forum, row.post_id, names, parents)
+    seq = accept.publish_held(tx, desk, forum, row.post_id, names, tuple(queue.parents(row)))
     audit.record(tx, actor, APPROVE, row.name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")
     return f"{forum.slug}/{seq}"
 

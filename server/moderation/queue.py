@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
+from server.bridge import Ref
 from server.store.schema import forums, held, posts
 from server.store.upsert import insert_new
 
@@ -34,21 +35,37 @@ def hold(
     author: str,
     content_hash: str,
     reason: str,
-    refs: Sequence[Sequence[str | int]],
-    parents: Sequence[Sequence[str | int]],
+    names: Sequence[Ref],
+    parents: Sequence[Ref],
     awaits: str = MODERATORS,
 ) -> str:
     """Put the post in the queue; its name. One with the same author and content that waits already keeps its place and name.
 
-    `refs` and `parents` are (space, name, part): what it is called and what it answers once it is published. `awaits`: whose word
-    it waits for.
+    `names` and `parents`: what it is called and what it answers once it is published. `awaits`: whose word it waits for.
     """
     row = {"post_id": post_id, "forum_id": forum_id, "author": author, "content_hash": content_hash, "reason": reason}
-    row["awaits"] = awaits
-    row |= {"refs": json.dumps([list(ref) for ref in refs]), "parents": json.dumps([list(ref) for ref in parents])}
+    row |= {"awaits": awaits, "refs": _written(names), "parents": _written(parents)}
     while (name := same(tx, forum_id, author, content_hash)) is None:
         insert_new(tx, held, row | {"name": _name(tx)}, ["forum_id", "author", "content_hash"])
     return name
+
+
+def names(row: Row[Any]) -> list[Ref]:
+    """What a held post is called once it is published."""
+    return _read(row.refs)
+
+
+def parents(row: Row[Any]) -> list[Ref]:
+    """What a held post answers."""
+    return _read(row.parents)
+
+
+def _written(refs: Sequence[Ref]) -> str:
+    return json.dumps([[ref.space, ref.name, ref.part] for ref in refs])
+
+
+def _read(text: str) -> list[Ref]:
+    return [Ref(*each) for each in json.loads(text)]
 
 
 def _name(tx: Connection) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from server.bridge import Ref
 from server.moderation import audit, queue
 from server.store.schema import audit as audit_table
 from server.store.schema import posts
@@ -15,7 +15,7 @@ from server.store.upsert import insert_id
 from tests.people.conftest import NOW, Place
 
 BY = "post:eve@x.example"
-REFS = [["message-id", "<a@x.example>", 0]]
+REFS = [Ref("message-id", "<a@x.example>")]
 
 
 def _post(tx: Connection, forum: int) -> int:
@@ -28,7 +28,7 @@ def test_a_held_post_has_a_name_by_which_it_is_found(place: Place) -> None:
     name = place.do(queue.hold, post, place.forum, BY, "hash", "no member yet", REFS, [])
     assert re.fullmatch("H-[a-z2-7]{4}", name)
     row = place.see(queue.find, name.upper())
-    assert (row.post_id, row.reason, json.loads(row.refs)) == (post, "no member yet", REFS)
+    assert (row.post_id, row.reason, queue.names(row)) == (post, "no member yet", REFS)
     assert place.see(queue.find, "H-") is None
 
 

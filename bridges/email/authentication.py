@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bridges.email import authres, dkim_check, headers, spf
+from bridges.email import authres, dkim_check, headers, peers, spf
 from bridges.email.addresses import split
 from bridges.email.dkim_check import Message, Signature
 from bridges.email.dmarc import Dmarc, Policy, domain_of
 from bridges.email.dns import Resolver, Temporary
 from bridges.email.parse import Mail
-from bridges.email.settings import Settings, within
+from bridges.email.settings import Settings
 from server.bridge import Doubt, Proof
 from server.errors import Deferred
 from server.i18n import _
@@ -43,7 +43,7 @@ class Peer:
     @property
     def direct(self) -> bool:
         """Whether SPF can say anything: behind an MTA the peer is that MTA."""
-        return self.asked and spf.is_direct(self.address)
+        return self.asked and peers.is_direct(self.address)
 
 
 VOUCHED, NOTHING_SAID = Verdict(Proof.AUTHENTICATED), Verdict()
@@ -71,7 +71,7 @@ class Authentication:
 
     async def verdict(self, mail: Mail, peer: Peer) -> Verdict:
         """Raises Deferred."""
-        if within(peer.address, self._networks):
+        if peers.within(peer.address, self._networks):
             return VOUCHED
         domain = domain_of(split(mail.author.address)[1]) if mail.author is not None else None
         if domain is None:

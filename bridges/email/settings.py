@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator
 
 from bridges.email.addresses import ascii_domain
+from bridges.email.peers import Networks
 from server.config import Section, host_port
 
 EXAMPLE_LOGIN = "user:pw@"
@@ -128,17 +129,6 @@ class Settings(Section):
         return value
 
     @property
-    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+    def networks(self) -> Networks:
         """`trusted_networks`, read."""
         return tuple(ip_network(network) for network in self.trusted_networks)
-
-
-def within(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    """Whether the peer's IP address lies in one of the networks; an IPv4 address may come in its IPv6 form."""
-    try:
-        address: IPv4Address | IPv6Address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return any(address.version == network.version and address in network for network in networks)

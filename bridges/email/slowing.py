@@ -6,8 +6,9 @@ asks too often is taken and dropped, for it was answered today; to refuse it wou
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
+from bridges.email import peers
 from server import limits
 from server.bridge import Inbound, Join, Leave, Proof, Request
 from server.errors import Deferred
@@ -37,10 +38,7 @@ class Slowing:
 
 def _source(peer: str) -> str | None:
     """What is counted as one host; None for one of our own networks: an MTA in front of us brings everybody's mail."""
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return None
-    if not address.is_global:
+    address = peers.address(peer)
+    if address is None or not address.is_global:
         return None
     return str(ip_network((address, 64 if address.version == 6 else 32), strict=False))

@@ -6,7 +6,6 @@ pyspf reads the records; it asks the DNS by a function of its own and waits, whi
 from __future__ import annotations
 
 import asyncio
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import spf as pyspf
@@ -32,17 +31,6 @@ class _Unknown(BaseException):
 
 Known = dict[tuple[str, str], list[Any] | None]
 """Answers by name and type; None: nobody answered."""
-
-
-def is_direct(peer: str) -> bool:
-    """Whether the peer's address is one of the world's: what comes from beside us was taken by an MTA of ours, and says nothing."""
-    try:
-        address: IPv4Address | IPv6Address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return address.is_global
 
 
 async def passes(resolver: Resolver, peer: str, envelope_from: str, greeting: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bridges.email.settings import Relay, Settings, relay, within
+from bridges.email.peers import within
+from bridges.email.settings import Relay, Settings, relay
 from server.config import example
 
 

@@ -22,7 +22,9 @@ def test_an_address_is_heard_ten_times_an_hour_and_forum_and_then_dropped() -> N
     assert slowing.lets_through(Join("tides", by("ana@far.test")), "127.0.0.1")
 
 
-@pytest.mark.parametrize(("first", "second"), [("9.9.9.9", "9.9.9.9"), ("2a00:1::1", "2a00:1::ffff")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("9.9.9.9", "9.9.9.9"), ("9.9.9.9", "::ffff:9.9.9.9"), ("2a00:1::1", "2a00:1::ffff")]
+)
 def test_a_host_that_asks_in_the_names_of_many_comes_again_later(first: str, second: str) -> None:
     slowing = Slowing()
     for number in range(A_SOURCE):

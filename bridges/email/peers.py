@@ -1,0 +1,28 @@
+"""The IP address of who talks to us: whose it is, and in which network. Pure."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def address(peer: str) -> IPv4Address | IPv6Address | None:
+    """The address that a socket tells, None if it is none; an IPv4 address that comes in its IPv6 form is one."""
+    try:
+        found = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+
+
+def within(peer: str, networks: Networks) -> bool:
+    """Whether the peer's address lies in one of the networks."""
+    found = address(peer)
+    return found is not None and any(found.version == each.version and found in each for each in networks)
+
+
+def is_direct(peer: str) -> bool:
+    """Whether the peer's address is one of the world's: what comes from beside us was taken by an MTA of ours, and says nothing."""
+    found = address(peer)
+    return found is not None and found.is_global

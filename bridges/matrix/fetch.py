@@ -6,6 +6,7 @@ import mimetypes
 from typing import Any
 
 from bridges.matrix import pictures
+from bridges.matrix.downloads import Downloads
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.markup import Picture
 from bridges.matrix.names import escaped, media_parts
@@ -24,6 +25,7 @@ class Fetch:
 
     def __init__(self, house: House, ghosts: Ghosts) -> None:
         self._house, self._ghosts = house, ghosts
+        self.downloads = Downloads(ghosts)
 
     async def name(self, room: str, user: str, attempts: int) -> str:
         """The person's name as the room shows it, "" if they have none. Asked once, then kept up by member events."""
@@ -58,13 +60,16 @@ class Fetch:
                 raise Deferred(str(trouble)) from None
             return None
 
-    async def media(self, media: Media, limit: int, attempts: int) -> Attachment | str:
+    async def media(self, media: Media, room: str, limit: int, attempts: int) -> Attachment | str:
         """The file, or the words to say instead of it."""
         parts = media_parts(media.mxc)
         if parts is None:
             return _("[{filename} has no address]").format(filename=media.filename)
+        limit = min(limit, limits.MESSAGE_BYTES)
         try:
-            data = await self._bytes(parts, min(limit, limits.MESSAGE_BYTES), media.size)
+            if media.size > limit:
+                raise TooLarge(f"{media.size} bytes are announced")
+            data = await self.downloads.get(room, parts, limit, to_the_end=attempts >= PATIENCE)
         except TooLarge:
             return _("[{filename} is too large to be kept here]").format(filename=media.filename)
         except Trouble as trouble:
@@ -73,23 +78,14 @@ class Fetch:
             return _("[{filename} could not be fetched]").format(filename=media.filename)
         return Attachment(_with_ending(media), media.media_type, data)
 
-    async def picture(self, picture: Picture, limit: int, attempts: int) -> Attachment | None:
+    async def picture(self, picture: Picture, room: str, limit: int, attempts: int) -> Attachment | None:
         """A picture of a text; None if there is none to be had, and then its words say what it was."""
-        found = await self.media(Media(picture.mxc, picture.words, ""), limit, attempts)
+        found = await self.media(Media(picture.mxc, picture.words, ""), room, limit, attempts)
         kind = pictures.media_type(found.data) if isinstance(found, Attachment) else None
         if not isinstance(found, Attachment) or kind is None:
             return None
         name = _with_ending(Media(picture.mxc, picture.words.strip(":") or _("picture"), kind))
         return Attachment(name, kind, found.data, picture.content_id, inline=True)
-
-    async def _bytes(self, parts: tuple[str, str], limit: int, declared: int) -> bytes:
-        if declared > limit:
-            raise TooLarge(f"{declared} bytes are announced")
-        server, name = escaped(*parts)
-        bot = await self._ghosts.bot()
-        return await bot.fetch(
-            f"/_matrix/client/v1/media/download/{server}/{name}", limit
-        )  # authenticated since v1.11 (MSC3916)
 
 
 def _with_ending(media: Media) -> str:

@@ -68,6 +68,7 @@ class Listener:
         self._notices = Notices(house, ghosts)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
+        self._stopped: set[str] = set()  # rooms where an event of this round waits: none after it may pass it
         self.clock: Callable[[], float] = time.monotonic
 
     def wake(self) -> None:
@@ -76,6 +77,12 @@ class Listener:
 
     async def run(self) -> None:
         """Until cancelled."""
+        try:
+            await self._work()
+        finally:
+            await self._fetch.downloads.close()
+
+    async def _work(self) -> None:
         while True:
             self._arrived.clear()
             try:
@@ -101,6 +108,7 @@ class Listener:
         """Hand over what is stored and may go on; answers how many events were settled."""
         kept = await self._house.write(lambda rows: rows.take(LOT))
         settled = 0
+        self._stopped.clear()
         for row in kept:
             settled += await self._settle(row)
         return settled
@@ -118,12 +126,14 @@ class Listener:
                 raise parse.Malformed("no event of a room")
             room = event["room_id"]
             pause = self._pauses.get(room)
-            if pause is not None and pause.until > self.clock():
+            if room in self._stopped or (pause is not None and pause.until > self.clock()):
+                self._stopped.add(room)
                 return False
             await self._hand_over(row, event, room)
         except Deferred as later:
             seconds = min(self._pauses[room].seconds * 2, LONGEST_PAUSE) if room in self._pauses else SHORTEST_PAUSE
             self._pauses[room] = _Pause(self.clock() + seconds, seconds)
+            self._stopped.add(room)
             reason = later.reason
             await self._house.write(lambda rows: rows.again(row.id, reason))
             return False

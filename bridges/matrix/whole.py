@@ -37,7 +37,7 @@ class Completer:
             text = f"* {author} {text}".rstrip() if text else ""
         attachments: list[Attachment] = []
         if said.media is not None:
-            found = await self._fetch.media(said.media, max_size, attempts)
+            found = await self._fetch.media(said.media, room, max_size, attempts)
             if isinstance(found, Attachment):
                 attachments.append(found)
             else:
@@ -47,10 +47,11 @@ class Completer:
                 )
         left = max_size - sum(len(attachment.data) for attachment in attachments)
         for picture in said.pictures:
-            shown = await self._fetch.picture(picture, left, attempts)
+            shown = await self._fetch.picture(picture, room, left, attempts)
             if shown is not None:
                 left -= len(shown.data)
                 attachments.append(shown)
+        self._fetch.downloads.finished(room)
         return Whole(text, html, tuple(attachments))
 
     async def words(

@@ -28,7 +28,7 @@ class Asked:
 
 @dataclass
 class Homeserver:
-    """`before` may answer a request instead of the homeserver; None lets it through.
+    """`before` may answer a request instead of the homeserver; None lets it through. What has a word of `slow` in its path waits.
 
     Whatever would become an event is held against the schemas; `wrong` has what did not pass, and a test ends badly by it.
     """
@@ -38,6 +38,7 @@ class Homeserver:
     media: dict[str, bytes] = field(default_factory=dict)
     before: Callable[[Asked], Answer] = lambda asked: None
     mute: bool = False
+    slow: set[str] = field(default_factory=set)
     devices: bool = True
     upload_size: int = 1000
     url: str = ""
@@ -62,7 +63,7 @@ class Homeserver:
             _check(asked)
         except schemas.Wrong as problem:
             self.wrong.append(str(problem))
-        while self.mute:
+        while self.mute or any(word in asked.path for word in self.slow):
             await asyncio.sleep(0.01)
         return self.before(asked) or self._answer(asked)
 

@@ -113,7 +113,7 @@ async def test_a_picture_waits_for_the_homeserver_and_at_last_is_named_instead(
     bridge._listener.clock = lambda: float(next(clock))
     await work_off(bridge)
     assert states(house)["$1"] == "new"
-    for _attempt in range(10):
+    for _attempt in range(14):
         await work_off(bridge)
     assert texts(house) == ["[limpet.png could not be fetched]"] * 2
     homeserver.before = lambda asked: None
@@ -319,3 +319,19 @@ async def test_an_emote_keeps_its_form(bridge: MatrixBridge, house: RecordingHou
     (post,) = house.accepted
     assert isinstance(post, NewPost)
     assert (post.text, post.html) == ("* Bruno waves twice", "* Bruno waves <b>twice</b>")
+
+
+async def test_nothing_overtakes_an_event_that_waits_however_long_the_round_takes(
+    bridge: MatrixBridge, house: RecordingHouse
+) -> None:
+    def away(inbound: Inbound) -> Result:
+        if isinstance(inbound, NewPost) and inbound.text == "one":
+            raise Deferred("the database is away")
+        return Accepted()
+
+    house.answer = away
+    clock = iter(range(0, 10_000, 100))  # every look at it is later than any pause
+    bridge._listener.clock = lambda: float(next(clock))
+    keep(house, event("$1", "one"), event("$2", "two"))
+    await work_off(bridge)
+    assert texts(house) == []

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from bridges.matrix import MatrixBridge, wire
+from bridges.matrix import MatrixBridge, downloads, wire
 from bridges.matrix.tests.homeserver import Answer, Asked, Homeserver
 from bridges.matrix.tests.samples import ANA, png
 from bridges.matrix.tests.test_hear import USER, event, keep, states, work_off
@@ -165,3 +165,29 @@ async def test_an_edit_has_names_too(bridge: MatrixBridge, house: RecordingHouse
     (edit,) = house.accepted
     assert isinstance(edit, Edit)
     assert edit.text == "ask Bruno"
+
+
+async def test_a_file_that_takes_long_makes_its_own_room_wait_and_comes_once(
+    bridge: MatrixBridge, homeserver: Homeserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "WAIT_SECONDS", 0.05)
+    house = bridge._house
+    assert isinstance(house, RecordingHouse)
+    house.forums["kelp"], house.rooms["!kelp"] = forum("kelp"), "kelp"
+    homeserver.media |= {"quick": png(), "slow": png(3, 2)}
+    homeserver.slow.add("/slow")
+    markup = '<img src="mxc://hs.test/quick" alt="quick"><img src="mxc://hs.test/slow" alt="slow">'
+    first = event("$1", content={"msgtype": "m.text", "body": "Look", **rich(markup)})
+    keep(house, first, event("$2", "after it"), event("$3", "elsewhere", room_id="!kelp"))
+    clock = iter(range(0, 10_000, 100))
+    bridge._listener.clock = lambda: float(next(clock))
+    for _attempt in range(2):
+        await work_off(bridge)
+    assert states(house) == {"$1": "new", "$2": "new", "$3": "done"}
+    homeserver.slow.clear()
+    for _attempt in range(3):
+        await work_off(bridge)
+    assert states(house)["$2"] == "done"
+    (post,) = [post for post in house.accepted if isinstance(post, NewPost) and post.refs[0].name == "$1"]
+    assert [file.filename for file in post.attachments] == ["quick.png", "slow.png"]
+    assert (homeserver.count("/quick"), homeserver.count("/slow")) == (1, 1)

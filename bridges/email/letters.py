@@ -28,7 +28,10 @@ def letter(item: LetterItem, domain: str, now: int) -> Mail:
 
 
 def notice(item: NoticeItem, domain: str, now: int) -> Mail:
-    """Auto-Submitted, so that no machine answers (RFC 3834 section 5); an answer of a person goes where `reply` says."""
+    """Auto-Submitted, so that no machine answers (RFC 3834 section 5); an answer of a person goes where `reply` says.
+
+    Exchange reads a field of its own instead (MS-OXCMAIL, X-Auto-Response-Suppress); "All" would suppress bounces as well.
+    """
     forum = item.forum
     if forum and item.reply:
         verb, token = item.reply
@@ -39,7 +42,8 @@ def notice(item: NoticeItem, domain: str, now: int) -> Mail:
     else:
         sender = mailbox("From", f"postmaster@{domain}", SITE)
     kind = "auto-replied" if item.in_reply_to else "auto-generated"  # RFC 3834 section 5
-    return _mail(item, structured("Auto-Submitted", [kind]) + sender, now, item.in_reply_to)
+    quiet = structured("Auto-Submitted", [kind]) + structured("X-Auto-Response-Suppress", ["OOF,", "AutoReply"])
+    return _mail(item, quiet + sender, now, item.in_reply_to)
 
 
 def _mail(item: LetterItem | NoticeItem, head: bytes, now: int, parents: tuple[str, ...]) -> Mail:

@@ -1,6 +1,6 @@
 """MIME parts of the mails that we make ourselves (RFC 2045 to 2047, 2183, 2231, 2387). Pure.
 
-All of it is 7-bit with lines below 998 bytes, so that no relay has a reason to touch it, and the same input gives the same
+All of it is 7-bit, texts with lines of at most 78 bytes, so that no relay has a reason to touch it, and the same input gives the same
 bytes at every attempt.
 """
 
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote
 
-from bridges.email.headers import CRLF, LINE_MAX, path, plain, structured
+from bridges.email.headers import CRLF, path, plain, structured
 
-FILENAME_BYTES = 600  # percent-encoded, so that its line stays below LINE_MAX
+FILENAME_BYTES = 600  # percent-encoded, so that its line stays below WIRE_LINE
+SHOWN_MAX = 78  # RFC 5322 section 2.1.1: what is longer is folded by the encoding, and each program breaks lines at its own width
 WIRE_LINE = 998  # RFC 5322 section 2.1.1
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}\Z")
 _CONTROLS = dict.fromkeys([c for c in range(32) if c not in (9, 10)] + [127])
@@ -35,7 +36,7 @@ def text(content: str, subtype: str = "plain") -> Part:
     clean = content.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS).rstrip("\n") + "\n"
     data = clean.encode("utf-8", "replace")
     lines = data.replace(b"\n", CRLF)
-    if data.isascii() and max(map(len, data.split(b"\n"))) <= LINE_MAX:
+    if data.isascii() and max(map(len, data.split(b"\n"))) <= SHOWN_MAX:
         return Part(_text_head(subtype, "7bit"), lines)
     foreign = sum(byte > 127 for byte in data[:4_000])
     if foreign * 6 > min(len(data), 4_000):

@@ -72,9 +72,9 @@ def old(mail: Mail, forum: str) -> NewPost:
 def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
     """What a person asks one of a forum's functions."""
     if to.function == "join":
-        return Join(to.slug, author)
+        return Join(to.slug, author, ref=_ref(mail))
     if to.function == "leave":
-        return Leave(to.slug, author=author)
+        return Leave(to.slug, author=author, ref=_ref(mail))
     if to.function == "confirm":
         if reply.declines(_words(mail.body())):
             raise Rejected(

@@ -85,11 +85,15 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Somebody wants to be a member. Without proof a confirmation is sent to the address first. `mode`: None, the usual."""
+    """Somebody wants to be a member. Without proof a confirmation is sent to the address first. `mode`: None, the usual.
+
+    `ref`: the name of the message that says so, here and in `Leave`.
+    """
 
     forum: str
     author: Author
     mode: str | None = None
+    ref: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Leave:
     forum: str
     author: Author | None = None
     token: str | None = None
+    ref: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ _TOLD: Mapping[str, Template] = {
     "help": Template(
         N_("How {forum} works by mail"),
         N_(
-            "{forum}: {url}\n\n"
+            "{why}{forum}: {url}\n\n"
             "  write to everybody:     {address}\n"
             "  join:                   {join}\n"
             "  leave:                  {leave}\n"

@@ -52,7 +52,8 @@ def book(tx: Connection, desk: Desk, forum: Row[Any], post: Row[Any]) -> None:
     if policy.is_machine(forum, identity.address(tx, mailbox)):
         return
     goes_at = post.published_at + forum.settle_ms + TIME_TO_GO_MS
-    facts = {"post": post.id}
+    mailed = post.channel in desk.channels(takes_back=False)
+    facts = {"post": post.id, "in_reply_to": post.message_id if mailed else None}
     letters.notice(tx, mailbox, TEMPLATE, forum.id, facts, desk.now(), person_id=post.person_id, not_before=goes_at)
 
 

@@ -107,9 +107,9 @@ def _joins_or_leaves(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, 
     """These have a question of their own, whoever asks: it is what makes a membership somebody's own wish."""
     slug, by = turn.forum.slug, turn.inbound.author
     if words[0] == "leave":
-        result = members.leave(tx, desk, Leave(slug, by))
+        result = members.leave(tx, desk, Leave(slug, by, ref=turn.inbound.ref))
     else:
-        result = members.join(tx, desk, Join(slug, by, words[1] if len(words) > 1 else None))
+        result = members.join(tx, desk, Join(slug, by, words[1] if len(words) > 1 else None, turn.inbound.ref))
     return result.reply if isinstance(result, Accepted) else ""
 
 
@@ -156,6 +156,8 @@ def _answer(tx: Connection, desk: Desk, turn: _Turn, template: str) -> None:
         turn.replies.append(_("This address was answered today already."))
         return
     facts = {"results": "\n\n".join(turn.lines), "in_reply_to": bridge.message_id(turn.inbound.ref)}
+    if ("help",) not in turn.inbound.commands:
+        facts["why"] = _("No command was found in your mail, so nothing was done.") + "\n\n"
     letters.notice(tx, address, template, turn.forum.id, facts, now)
 
 

@@ -39,7 +39,8 @@ def reject(tx: Connection, desk: Desk, name: str, actor: str, reason: str, now: 
     post = posts.get(tx, row.post_id)
     posts.empty(tx, row.post_id, "rejected", now)
     if reason and post.address_id is not None and post.channel in desk.traits:
-        facts = {"reason": reason, "subject": post.subject}
+        answers = post.message_id if not desk.traits[post.channel].takes_back else None
+        facts = {"reason": reason, "subject": post.subject, "in_reply_to": answers}
         letters.notice(tx, post.address_id, "post-rejected", row.forum_id, facts, now)
     audit.record(tx, actor, REJECT, row.name, now, forum_id=row.forum_id, detail=reason)
 

@@ -37,12 +37,14 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
         membership.join(tx, forum.id, who.person_id, mailbox, now, mode=inbound.mode or "each")
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You are a member of {forum} now.").format(forum=forum.title))
+    named = bridge.message_id(inbound.ref)
     mailbox_here = subscriptions.at(tx, forum.id, who.address_id)
     stopped = mailbox_here is not None and mailbox_here.state == "stopped"  # an answer shows that it works again
     if membership.is_active(member) and not stopped:
-        asking.tell_once(tx, forum, "welcome", who.address_id, {}, now)
+        asking.tell_once(tx, forum, "welcome", who.address_id, {"in_reply_to": named}, now)
         return Accepted(reply=_("This address is a member's already."))
-    asking.ask(tx, forum, asking.JOIN, who.address_id, {"mode": inbound.mode or "each"}, now)
+    facts = {"mode": inbound.mode or "each", "in_reply_to": named}
+    asking.ask(tx, forum, asking.JOIN, who.address_id, facts, now)
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
@@ -60,17 +62,17 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
     assert inbound.author is not None
     author.refuse_forged(inbound.author)
     forum = forums.addressed(tx, inbound.forum)
-    who = author.ensure(tx, inbound.author, now, named=False)
+    who, named = author.ensure(tx, inbound.author, now, named=False), bridge.message_id(inbound.ref)
     member = membership.of(tx, who.person_id, forum.id)
     if not membership.is_active(member):
         if inbound.author.channel in desk.traits:
-            asking.tell_once(tx, forum, "left", who.address_id, {}, now)
+            asking.tell_once(tx, forum, "left", who.address_id, {"in_reply_to": named}, now)
         return Accepted(reply=_("This address is no member of {forum}.").format(forum=forum.title))
     if inbound.author.proof >= Proof.SESSION:
         membership.leave(tx, forum.id, who.person_id)
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You left {forum}.").format(forum=forum.title))
-    asking.ask(tx, forum, asking.LEAVE, who.address_id, {}, now)
+    asking.ask(tx, forum, asking.LEAVE, who.address_id, {"in_reply_to": named}, now)
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
@@ -94,10 +96,10 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     """What the question was about happens now: join, leave, words of a request, or publish what waits and join."""
     now = desk.now()
     grant = handles.redeem(tx, "confirm", token, now)
-    if grant is None or grant.thing_id != forum.id:
-        raise Rejected("5.7.1", _("This confirmation is not valid any more: please ask again."))
-    if not handles.use(tx, grant.id, now):
-        raise Rejected("5.7.1", _("This confirmation is not valid any more: please ask again."))
+    if grant is None or grant.thing_id != forum.id or not handles.use(tx, grant.id, now):
+        raise Rejected(
+            "5.7.1", _("This question was answered before, or is too old. If nothing came of it, please ask again.")
+        )
     facts = grant.data
     address_id = int(facts["address_id"])
     person_id = identity.person_at(tx, address_id)
@@ -108,11 +110,11 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
         return _it_was_me(tx, desk, forum, person_id, str(facts["held"]))
     if facts["template"] == asking.LEAVE:
         membership.leave(tx, forum.id, person_id)
-        letters.notice(tx, address_id, "left", forum.id, {}, now)
+        letters.notice(tx, address_id, "left", forum.id, {"in_reply_to": named}, now)
     elif facts["template"] == asking.WORDS:
         wishes.confirmed(tx, desk, forum, facts, named)
     else:
-        _comes_in(tx, desk, forum, person_id, facts)
+        _comes_in(tx, desk, forum, person_id, facts, named)
     forums.changed(tx, forum.id, "member", person_id, now)
     audit.record(tx, f"person:{person_id}", "confirm", str(facts["template"]), now, forum_id=forum.id)
     return Accepted()
@@ -143,7 +145,9 @@ def _publish_or_hand_over(
     return Held(held.name, still.reason)
 
 
-def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts: Mapping[str, Any]) -> None:
+def _comes_in(
+    tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts: Mapping[str, Any], named: str | None
+) -> None:
     """A confirmed wish to join. What waited for just this word is published; what a moderator must decide waits on."""
     now, address_id = desk.now(), int(facts["address_id"])
     before = membership.of(tx, person_id, forum.id)
@@ -155,7 +159,7 @@ def _comes_in(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts
     membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
     if role is not None:
         return
-    letters.notice(tx, address_id, "welcome", forum.id, {}, now)
+    letters.notice(tx, address_id, "welcome", forum.id, {"in_reply_to": named}, now)
     if facts["template"] != asking.POST or (before is not None and not before.may_post):
         return
     for row in queue.listing(tx, forum.id):

@@ -136,7 +136,11 @@ def to_tell(tx: Connection, before: int) -> list[Row[Any]]:
 
 def _told(tx: Connection, *which: ColumnElement[bool]) -> list[Row[Any]]:
     query = (
-        select(held, posts.c.subject, posts.c.person_id, posts.c.address_id, posts.c.channel, posts.c.proof)
+        select(
+            held,
+            *(posts.c.subject, posts.c.person_id, posts.c.address_id),
+            *(posts.c.channel, posts.c.proof, posts.c.message_id),
+        )
         .join_from(held, posts)
         .where(held.c.awaits == MODERATORS, *which)
         .order_by(held.c.forum_id, held.c.post_id)

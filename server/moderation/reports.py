@@ -75,13 +75,23 @@ def _tell(tx: Connection, desk: Desk, forum: Row[Any], template: str, rows: Sequ
     address_id = _author_at(tx, desk, rows[0])
     if address_id is None or letters.recent(tx, template, address_id, forum.id, now - letters.ONCE_IN):
         return
-    _notice(tx, forum, template, address_id, rows, "author", now)
+    # who wrote by mail finds it beside what they wrote
+    answers = rows[0].message_id if rows[0].channel in desk.channels(takes_back=False) else None
+    _notice(tx, forum, template, address_id, rows, "author", now, answers)
 
 
 def _notice(
-    tx: Connection, forum: Row[Any], template: str, address_id: int, rows: Sequence[Row[Any]], role: str, now: int
+    tx: Connection,
+    forum: Row[Any],
+    template: str,
+    address_id: int,
+    rows: Sequence[Row[Any]],
+    role: str,
+    now: int,
+    answers: str | None = None,
 ) -> None:
     facts = {"posts": [[row.post_id, row.name] for row in rows], "role": role, "subject": rows[0].subject}
+    facts["in_reply_to"] = answers
     letters.notice(tx, address_id, template, forum.id, facts, now)
 
 

@@ -206,7 +206,7 @@ def test_what_nobody_proved_is_done_when_the_address_says_so(table: Table, bo: i
     assert isinstance(answered(table), Accepted)
     assert mailbox(table, bo).mode == "weekly"
     assert [letter.template for letter in sent(table)] == ["confirm-words", "answer"]
-    with pytest.raises(Rejected, match="not valid any more"):
+    with pytest.raises(Rejected, match="answered before, or is too old"):
         table.do(members.act, table.desk, Act("pools", Author("post", "bo@x.test"), "confirm", "a" * 26))
 
 

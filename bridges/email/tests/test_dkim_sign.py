@@ -16,11 +16,13 @@ from bridges.email import dkim_key, headers, letters
 from bridges.email.bridge import EmailBridge
 from bridges.email.canonical import relaxed_body_hash
 from bridges.email.compose import Mail, Passage, compose
+from bridges.email.digest import digest
 from bridges.email.dkim_key import Key
 from bridges.email.dkim_sign import SEALED, Signature
 from bridges.email.send import Sender
 from bridges.email.settings import Settings
 from bridges.email.tests.dialogue import NobodyKnown
+from bridges.email.tests.digests import item
 from bridges.email.tests.posts import MAIL, file, mailed, post, target
 from bridges.email.tests.scripted_relay import relay
 from server.bridge import Failed, LetterItem, Lot, NoticeItem, Outcome, PostItem, Sent, Target, Writer
@@ -65,6 +67,7 @@ def mails() -> list[tuple[str, Callable[[], Mail]]]:
         ("blank lines only", lambda: compose(mailed(b"From: a@b.test\r\n\r\n \t\r\n\r\n"), {}, LEAVE_URL)),
         ("notice", lambda: letters.notice(NOTICE, "lists.test", NOW)),
         ("letter", lambda: letters.letter(LETTER, "lists.test", NOW)),
+        ("digest", lambda: digest(item(), LEAVE_URL)),
     ]
 
 
@@ -127,9 +130,9 @@ def test_the_body_hash_is_that_of_other_implementations(parts: list[bytes]) -> N
     body = b"".join(parts)
     if body and not body.endswith(b"\r\n"):
         body += b"\r\n"
-    digest = dkim.HashThrough(dkim.HASH_ALGORITHMS[b"rsa-sha256"](), debug=False)
-    digest.update(dkim.CanonicalizationPolicy.from_c_value(b"relaxed/relaxed").canonicalize_body(body))
-    assert relaxed_body_hash(b"head" + body, 4) == digest.digest()
+    hashed = dkim.HashThrough(dkim.HASH_ALGORITHMS[b"rsa-sha256"](), debug=False)
+    hashed.update(dkim.CanonicalizationPolicy.from_c_value(b"relaxed/relaxed").canonicalize_body(body))
+    assert relaxed_body_hash(b"head" + body, 4) == hashed.digest()
 
 
 def test_a_large_body_is_hashed_in_pieces_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,16 @@ class Template:
     valid_ms: int = 3 * clock.DAY
 
 
+def _to_confirm(subject: str, text: str, days: int = 3) -> Template:
+    """An answer, or a button, says yes."""
+    return Template(subject, text, "confirm", "confirm", "/confirm/{token}", days * clock.DAY)
+
+
+def _to_decide(subject: str, text: str, link: str | None = "/mod/{token}") -> Template:
+    """An answer's first words, or buttons, decide on posts that wait."""
+    return Template(subject, text, "mod", "mod", link, 30 * clock.DAY)
+
+
 _ASKED: Mapping[str, Template] = {
     "sign-in": Template(
         N_("Your sign-in link for {site}"),
@@ -40,7 +50,7 @@ _ASKED: Mapping[str, Template] = {
         link="/sign-in/{token}",
         valid_ms=clock.HOUR,
     ),
-    "confirm-join": Template(
+    "confirm-join": _to_confirm(
         N_("Please confirm: join {forum}"),
         N_(
             "Somebody, probably you, asked that {forum} be sent to this address.\n\n"
@@ -48,33 +58,24 @@ _ASKED: Mapping[str, Template] = {
             "If it was not you, ignore it: nothing happens.\n\n"
             "What it is about: {url}\n"
         ),
-        grants="confirm",
-        answer="confirm",
-        link="/confirm/{token}",
     ),
-    "confirm-leave": Template(
+    "confirm-leave": _to_confirm(
         N_("Please confirm: leave {forum}"),
         N_(
             "Somebody, probably you, asked that {forum} be sent to this address no longer.\n\n"
             "To leave, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
             "If it was not you, ignore it: nothing changes.\n"
         ),
-        grants="confirm",
-        answer="confirm",
-        link="/confirm/{token}",
     ),
-    "confirm-words": Template(
+    "confirm-words": _to_confirm(
         N_("Please confirm: your request to {forum}"),
         N_(
             "{results}Somebody, probably you, asked {forum} for this:\n\n{list}\n\n"
             "If you want it, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
             "If it was not you, ignore it: nothing changes.\n"
         ),
-        grants="confirm",
-        answer="confirm",
-        link="/confirm/{token}",
     ),
-    "confirm-post": Template(
+    "confirm-post": _to_confirm(
         N_("Please confirm your message to {forum}"),
         N_(
             "Thank you for writing to {forum}. Your message “{subject}” waits, because this address is not a member's yet.\n\n"
@@ -82,12 +83,9 @@ _ASKED: Mapping[str, Template] = {
             "Answers will then come to you by mail; to end that, write to {leave}.\n\n"
             "If you did not write to {forum}, ignore this mail: the message stays unpublished.\n\n{url}\n"
         ),
-        grants="confirm",
-        answer="confirm",
-        link="/confirm/{token}",
-        valid_ms=14 * clock.DAY,
+        days=14,
     ),
-    "was-this-you": Template(
+    "was-this-you": _to_confirm(
         N_("Was this you? “{subject}” to {forum}"),
         N_(
             "A message “{subject}” came to {forum} in your name, but nothing shows that it was you who sent it. It waits.\n\n"
@@ -95,22 +93,16 @@ _ASKED: Mapping[str, Template] = {
             "{link}\n\n"
             "If it was not you, ignore this mail: it stays unpublished until a moderator has looked at it.\n"
         ),
-        grants="confirm",
-        answer="confirm",
-        link="/confirm/{token}",
-        valid_ms=14 * clock.DAY,
+        days=14,
     ),
-    "invite": Template(
+    "invite": _to_confirm(
         N_("You are invited to {forum}"),
         N_(
             "{name} invites you to {forum}.\n\n"
             "To join, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
             "If you do not want to, ignore it.\n\nWhat it is about: {url}\n"
         ),
-        grants="confirm",
-        answer="confirm",
-        link="/confirm/{token}",
-        valid_ms=14 * clock.DAY,
+        days=14,
     ),
 }
 WORDS = N_(
@@ -249,11 +241,9 @@ _DECIDES = N_(
     "Or press a button on this page:\n{link}\n\n{attached}\n"
 )
 _HELD: Mapping[str, Template] = {  # what `delivery.waiting` fills
-    "held": Template(N_("Waiting in {forum}: {what}"), _DECIDES, "mod", "mod", "/mod/{token}", 30 * clock.DAY),
-    "held-still": Template(
-        N_("Still waiting in {forum}: {what}"), _DECIDES, "mod", "mod", "/mod/{token}", 30 * clock.DAY
-    ),
-    "held-first": Template(
+    "held": _to_decide(N_("Waiting in {forum}: {what}"), _DECIDES),
+    "held-still": _to_decide(N_("Still waiting in {forum}: {what}"), _DECIDES),
+    "held-first": _to_decide(
         N_("Your first message to {forum} waits: {subject}"),
         N_(
             "Thank you for writing to {forum}. Your message “{subject}” is your first one there, so one of its moderators looks at it "
@@ -261,12 +251,8 @@ _HELD: Mapping[str, Template] = {  # what `delivery.waiting` fills
             "If you would rather not, take it back: answer this mail with the one word\n\n"
             "    cancel\n\nor press the button on this page:\n{link}\n"
         ),
-        "mod",
-        "mod",
-        "/mod/{token}",
-        30 * clock.DAY,
     ),
-    "held-long": Template(
+    "held-long": _to_decide(
         N_("Your message to {forum} still waits: {subject}"),
         N_(
             "Your message “{subject}” to {forum} has waited for one of its moderators for three days now. "
@@ -274,12 +260,8 @@ _HELD: Mapping[str, Template] = {  # what `delivery.waiting` fills
             "If you would rather not, take it back: answer this mail with the one word\n\n"
             "    cancel\n\nor press the button on this page:\n{link}\n"
         ),
-        "mod",
-        "mod",
-        "/mod/{token}",
-        30 * clock.DAY,
     ),
-    "verdict": Template(N_("{subject}"), N_("{lines}\n"), "mod", "mod", None, 30 * clock.DAY),
+    "verdict": _to_decide(N_("{subject}"), N_("{lines}\n"), link=None),
 }
 TEMPLATES: Mapping[str, Template] = {**_ASKED, **_TOLD, **_HELD}
 """Every notice by its name: what somebody is asked to act upon, and what they are only told."""

@@ -57,14 +57,13 @@ def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
             posts.set_body(tx, target.post_id, pieces.joined(parts), parts)
             forums.changed(tx, forum.id, "edit", target.post_id, now)
             return Accepted(f"{forum.slug}/{target.seq}")
-    take_back(tx, desk, forum, target.post_id, inbound.author.channel, now)
-    already = outbox.sent_count(tx, target.post_id, desk.channels(takes_back=False))
+    already = take_back(tx, desk, forum, target.post_id, inbound.author.channel, now)
     reply = _("It is gone here; {count} mailboxes have it already.").format(count=already) if already else ""
     return Accepted(f"{forum.slug}/{target.seq}", reply)
 
 
-def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not: str | None, now: int) -> None:
-    """Empty a post everywhere that we hold it, and book its removal where it can be taken back."""
+def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not: str | None, now: int) -> int:
+    """Empty a post everywhere that we hold it, and book its removal where it can be taken back; in how many mailboxes it stays."""
     row = posts.get(tx, post_id)
     for kind, item_id in [("post", post_id), *(("correction", row.id) for row in posts.revisions(tx, post_id))]:
         outbox.drop_item(tx, kind, item_id, "taken back by its author", now)
@@ -72,6 +71,7 @@ def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not
     posts.empty(tx, post_id, "retracted", now)
     withdrawn(tx, row.thread_id)
     forums.changed(tx, forum.id, "retraction", post_id, now)
+    return outbox.sent_count(tx, post_id, desk.channels(takes_back=False))
 
 
 def react(tx: Connection, desk: Desk, inbound: Reaction) -> Result:

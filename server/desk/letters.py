@@ -11,7 +11,7 @@ from typing import Any
 import zstandard
 from sqlalchemy import Connection, Row
 
-from server import bridge, tokens
+from server import bridge, clock, tokens
 from server.bridge import Accepted, Letter, Proof, Result
 from server.delivery import letters
 from server.desk import Desk, author, forums
@@ -21,7 +21,6 @@ from server.people import handles, identity, membership
 
 AUTHOR, OWNERS, OPERATOR = "author", "owners", "operator"
 LETTERS_AN_HOUR = 20
-HOUR_MS = 3_600_000
 
 
 def accept(tx: Connection, desk: Desk, inbound: Letter) -> Result:
@@ -61,7 +60,7 @@ def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> 
                 "or its own mail server (SPF). You can answer in {forum}, or on its page."
             ).format(forum=forum.title),
         )
-    if letters.sent_by(tx, sender.person_id, now - HOUR_MS) >= LETTERS_AN_HOUR:
+    if letters.sent_by(tx, sender.person_id, now - clock.HOUR) >= LETTERS_AN_HOUR:
         raise Rejected("5.7.1", _("These are many private letters in one hour: please write some of them later."))
     channel = inbound.author.channel
     address = identity.address_of(tx, receiver.person_id, channel)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 
 from server import limits
 from server.bridge import Ref
-from server.delivery import health, letters, outbox
+from server.delivery import health, letters
 from server.desk import Desk, change, forums, place
 from server.errors import CommandError, Rejected
 from server.i18n import _, ngettext, speaking
@@ -169,8 +169,7 @@ def _delete(tx: Connection, desk: Desk, by: Member, value: str) -> Wish:
 
     def do() -> str:
         forums.lock(tx, by.forum.id)
-        change.take_back(tx, desk, by.forum, post.id, None, desk.now())
-        already = outbox.sent_count(tx, post.id, desk.channels(takes_back=False))
+        already = change.take_back(tx, desk, by.forum, post.id, None, desk.now())
         gone = _("Post {number} is gone from pages, rooms and what was not sent yet.").format(number=number)
         there = ngettext(
             "It is in {count} mailbox already, where nobody can take it back.",

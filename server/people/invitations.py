@@ -6,12 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import clock
 from server.delivery import letters
 from server.people import membership
 from server.people.identity import Known
 
-ASK_EVERY_MS = clock.DAY
 TEMPLATE = "invite"
 
 
@@ -24,7 +22,7 @@ def invite(tx: Connection, forum: Row[Any], who: Known, now: int, mode: str = "e
     if member is not None and member.state in ("active", "banned"):
         return False
     membership.invited(tx, forum.id, who.person_id, role, now)
-    if letters.recent(tx, TEMPLATE, who.address_id, forum.id, now - ASK_EVERY_MS):
+    if letters.recent(tx, TEMPLATE, who.address_id, forum.id, now - letters.ONCE_IN):
         return False
     letters.notice(tx, who.address_id, TEMPLATE, forum.id, {"mode": mode, "name": forum.community_name}, now)
     return True

@@ -58,15 +58,11 @@ def _post(post: Shown) -> list[str]:
     lines = [*_wrapped(head, "  "), "", *fitted(post.text)]
     if post.rest:
         lines += ["", _("[… the rest is on its page]")]
-    lines += [
-        "",
-        *(
-            line
-            for file in post.files
-            for line in (f"  {file.filename} ({render.size(file.size)}):", f"    {file.url}")
-        ),
-    ]
-    lines += [_("  Answer:  {address}").format(address=post.address)]
+    if post.files:
+        lines.append("")
+    for file in post.files:
+        lines += [f"  {file.filename} ({render.size(file.size)}):", f"    {file.url}"]
+    lines += ["", _("  Answer:  {address}").format(address=post.address)]
     lines += [_("  Private: {address}").format(address=post.via)] if post.via else []
     return [*lines, _("  Page:    {url}").format(url=post.url)]
 

@@ -57,7 +57,9 @@ async def failures(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except NotFound:
-        return _failure(request, 404)
+        mailed = "token" in request.match_info  # a link of a mail, which people keep and press twice
+        over = _("This link was used before, or it is too old. If nothing came of it, please ask again.")
+        return _failure(request, 404, over if mailed else "")
     except Rejected as problem:
         return _failure(request, 403, problem.reason)
     except Deferred as problem:

@@ -297,7 +297,7 @@ async def test_a_question_is_answered_by_a_button_and_not_by_looking(
 
 
 async def test_a_question_that_is_over_is_not_there(reader: Reader, rows: Rows) -> None:
-    await reader.text(f"/confirm/{'a' * 26}", status=404)
+    assert "used before, or it is too old" in await reader.text(f"/confirm/{'a' * 26}", status=404)
     await reader.submit(f"/confirm/{'a' * 26}", 404)
 
 

@@ -9,17 +9,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 
 from bridges.email.compose import Mail
 from bridges.email.dkim_sign import Signature
 from bridges.email.headers import path
+from bridges.email.signers import Signers
 from bridges.email.wire import Job, stuff
 from server.bridge import Failed, Lot, Outcome, Refusal, Settle, Target
 from server.clock import HOUR, SECOND
 from server.i18n import _
 
-BATCH = 16  # signed by a thread at once: each change of threads costs as much as some of them
+BATCH = 32  # signed by a thread at once: each change of threads costs as much as some of them
 BATCHES = 4  # of a lot under way: more than threads, so that none waits for the loop
 AHEAD = 64  # signed copies that wait for a connection
 LOT_SECONDS = 15 * 60.0  # below the lease of a claim (bridge.TRAITS), so that nobody else starts the same
@@ -128,13 +128,12 @@ class Copies:
 
     def _job(self, target: Target) -> Job:
         lines = self._mail.lines(target)
-        before = self._made.signature.field(lines) if self._made.signature is not None else b""
         return Job(
             target=target,
             sender=self._mail.envelope(target).encode(),
             recipient=path(target.address),
-            stuffed=(before, self._made.stuffed[0], lines, self._made.stuffed[1]),
-            raw=(before, self._mail.head, lines, self._mail.tail),
+            stuffed=(self._made.stuffed[0], lines, self._made.stuffed[1]),
+            raw=(self._mail.head, lines, self._mail.tail),
             eight_bit=self._made.eight_bit,
         )
 
@@ -145,9 +144,11 @@ Signed = list[Job | tuple[Target, ValueError]]
 class SignedCopies(Copies):
     """As `Copies`, each with our signature before it; the work of it is done ahead by `threads`."""
 
-    def __init__(self, made: Made, lot: Lot, settle: Settle, quota: Quota, threads: Executor) -> None:
+    def __init__(
+        self, made: Made, signature: Signature, lot: Lot, settle: Settle, quota: Quota, signers: Signers
+    ) -> None:
         super().__init__(made, lot, settle, quota)
-        self._threads = threads
+        self._signature, self._signers = signature, signers
         self._ready: deque[Job] = deque()
         self._under_way: dict[asyncio.Future[Signed], list[Target]] = {}
         self._idle: deque[asyncio.Future[None]] = deque()  # connections that wait for a copy
@@ -191,7 +192,7 @@ class SignedCopies(Copies):
     def _sign_ahead(self) -> None:
         while self._left and len(self._under_way) < BATCHES and len(self._ready) < AHEAD and self._problem is None:
             batch = [self._left.popleft() for _ in range(min(BATCH, len(self._left)))]
-            future = asyncio.get_running_loop().run_in_executor(self._threads, self._signed, batch)
+            future = asyncio.get_running_loop().run_in_executor(self._signers.threads, self._signed, batch)
             self._under_way[future] = batch
             future.add_done_callback(self._landed)
 
@@ -202,6 +203,10 @@ class SignedCopies(Copies):
                 found.append(self._job(target))
             except ValueError as problem:
                 found.append((target, problem))
+        jobs = [one for one in found if isinstance(one, Job)]
+        fields = self._signature.fields([job.raw[1] for job in jobs], self._signers.sign)
+        for job, field in zip(jobs, fields, strict=True):
+            job.raw, job.stuffed = (field, *job.raw), (field, *job.stuffed)
         return found
 
     def _landed(self, future: asyncio.Future[Signed]) -> None:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
-
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from bridges.email import headers
 from bridges.email.canonical import relaxed_body_hash, relaxed_field
@@ -33,7 +30,8 @@ SIGNED = frozenset(
 )
 FOLD_AT = 72
 
-_PADDING, _HASH = padding.PKCS1v15(), Prehashed(hashes.SHA256())
+Sign = Callable[[Sequence[bytes]], Sequence[bytes]]
+"""Answers the signature of each digest."""
 
 
 class _Shape(NamedTuple):
@@ -42,6 +40,11 @@ class _Shape(NamedTuple):
     begin: bytes
     hashed: bytes
     places: list[int]
+
+
+def _folded(signature: bytes) -> bytes:
+    letters = b64encode(signature)
+    return b"\r\n\t".join([letters[at : at + FOLD_AT] for at in range(0, len(letters), FOLD_AT)]) + CRLF
 
 
 class Signature:
@@ -61,15 +64,21 @@ class Signature:
         self._begin += f" bh={digest};"
         self._shapes: dict[tuple[bytes, ...], _Shape] = {}
 
-    def field(self, lines: bytes) -> bytes:
-        """The signature's field for the copy with these lines of its own; it stands before the copy."""
+    def fields(self, copies: Sequence[bytes], sign: Sign) -> list[bytes]:
+        """The signature's field for each copy, which is given as the lines of its own; the field stands before the copy."""
+        asked = [self._asked(lines) for lines in copies]
+        return [
+            begin + _folded(signed)
+            for (begin, _), signed in zip(asked, sign([digest for _, digest in asked]), strict=True)
+        ]
+
+    def _asked(self, lines: bytes) -> tuple[bytes, bytes]:
+        """The field up to its signature, and the digest that is to be signed."""
         own = list(map(relaxed_field, headers.split(lines)))
         begin, hashed, places = self._shape(tuple([field.partition(b":")[0] for field in own]))
         digest = self._common.copy()
         digest.update(b"".join([own[place] for place in places]) + hashed)
-        signed = b64encode(self._key.private.sign(digest.digest(), _PADDING, _HASH))
-        folded = [signed[at : at + FOLD_AT] for at in range(0, len(signed), FOLD_AT)]
-        return begin + b"\r\n\t".join(folded) + CRLF
+        return begin, digest.digest()
 
     def _shape(self, own: tuple[bytes, ...]) -> _Shape:
         """What is the same in the copies whose own lines have these names."""

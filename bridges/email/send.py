@@ -9,7 +9,6 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from bridges.email import content, steps, wire
 from bridges.email.compose import AS_IT_IS, Mail, Passage, compose
@@ -22,6 +21,7 @@ from bridges.email.dns import Resolver
 from bridges.email.letters import letter, notice
 from bridges.email.passage import Passages
 from bridges.email.settings import Settings, relay
+from bridges.email.signers import Signers
 from bridges.email.wire import Lost, Unavailable
 from server import log
 from server.bridge import (
@@ -48,7 +48,9 @@ PERSONAL = 2  # more connections, for letters and notices: a sign-in link never 
 LOTS = 4  # in memory at once: each holds the whole message
 IDLE_SECONDS = 30.0
 REUSE_SECONDS = 60.0  # how long a composed post is kept for its next lot
-SIGNERS = min(os.cpu_count() or 1, 4)  # threads: signing leaves the interpreter's lock to others
+SIGNERS = min(
+    (os.cpu_count() or 1) + 1, 4
+)  # processes: one more than processors, so that none of these waits for its next batch
 FRUITLESS = 3  # connections of a lot that ended without one answer, until the relay counts as away
 
 logger = log.get("email.send")
@@ -75,7 +77,7 @@ class Sender:
     ) -> None:
         self._settings, self._house, self._key = settings, house, key
         self._passages = Passages(settings, resolver or Resolver(settings.resolver))
-        self._signers = ThreadPoolExecutor(SIGNERS, "dkim")
+        self._signers = Signers(key, SIGNERS) if key is not None else None
         self._relay = relay(settings.relay)
         self._report = report or house.report
         self._context = context or wire.checking(self._relay)
@@ -109,18 +111,20 @@ class Sender:
                 settle(target, Failed(_("mail cannot be changed once it is sent"), "5.6.0"))
             return
         copies = Copies(made, lot, settle, self._quota)
-        if made.signature is not None:
-            copies = SignedCopies(made, lot, settle, self._quota, self._signers)
+        if made.signature is not None and self._signers is not None:
+            copies = SignedCopies(made, made.signature, lot, settle, self._quota, self._signers)
         workers = min(CONNECTIONS, -(-len(lot.targets) // COPIES_A_CONNECTION))
         await asyncio.gather(*(self._work(copies, connections) for _ in range(workers)))
         self._conclude(copies, settle)
 
     async def close(self) -> None:
-        """End the kept connections."""
+        """End the kept connections, and those who sign."""
         for link in list(self._idle):
             self._idle.pop(link).cancel()
             await link.close()
         await asyncio.gather(*self._closing)
+        if self._signers is not None:
+            await asyncio.to_thread(self._signers.close)
 
     # Before -------------------------------------------------------------------------------------------------------
     async def _made(self, item: Outbound, attempt: int) -> Made | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import stat
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import dkim
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridges.email import dkim_key, headers, letters
+from bridges.email import dkim_key, headers, letters, signer
 from bridges.email.bridge import EmailBridge
 from bridges.email.canonical import relaxed_body_hash
 from bridges.email.compose import Mail, Passage, compose
@@ -42,7 +43,12 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Key:
 
 
 def signed(key: Key, mail: Mail, to: Target, domain: str = "lists.test") -> bytes:
-    return Signature(key, domain, mail, NOW // 1_000).field(mail.lines(to)) + mail.copy(to)
+    signature = Signature(key, domain, mail, NOW // 1_000)
+    return signature.fields([mail.lines(to)], partial(signed_here, key))[0] + mail.copy(to)
+
+
+def signed_here(key: Key, digests: Sequence[bytes]) -> Sequence[bytes]:
+    return [signer.sign(key.private, digest) for digest in digests]
 
 
 def is_valid(message: bytes, key: Key, domain: str = "lists.test", number: int = 0) -> bool:

@@ -8,6 +8,7 @@ from bridges.email import fields
 from bridges.email.addresses import normal
 from server import limits
 
+_ADDRESS = frozenset(range(0x21, 0x100)) - frozenset(b'"(),:;<>[\\]')
 READ_BYTES = 32 * 1024  # of one field
 
 
@@ -61,6 +62,34 @@ def mailboxes(value: bytes) -> list[Named]:
             at += 1
     _finish(state, found)
     return found
+
+
+def is_plain(value: bytes) -> bool:
+    """Whether the field names one mailbox in a way that no reader can take for another: no list, no group, no second address.
+
+    Stricter than RFC 5322: an address in a name without quotes, or a local part in quotes, is not plain.
+    """
+    data = value[:READ_BYTES]
+    at, signs, angle = 0, 0, False
+    while at < len(data):
+        c = data[at]
+        word = fields.encoded_word(data, at) if data.startswith(b"=?", at) else None
+        if word is not None:
+            at = word[2]
+        elif c in b'"(':
+            at = _quoted(data, at, bytearray()) if c == 0x22 else _comment(data, at, bytearray())
+        elif c == 0x3C:  # <
+            end = data.find(b">", at)
+            inner = data[at + 1 : end]
+            if angle or signs or end < 0 or inner.count(b"@") != 1 or not _ADDRESS.issuperset(inner.strip()):
+                return False
+            at, angle = end + 1, True
+        elif c in b",:;>\0" or (angle and c not in b" \t\r\n"):
+            return False
+        else:
+            signs += c == 0x40  # @
+            at += 1
+    return angle or signs == 1
 
 
 def _quoted(data: bytes, at: int, into: bytearray) -> int:

@@ -17,7 +17,7 @@ from bridges.email.compose import AS_IT_IS, MUST, Passage
 from bridges.email.dkim_check import Message, Signature
 from bridges.email.dmarc import Dmarc, Policy, domain_of
 from bridges.email.dns import Resolver, Temporary
-from bridges.email.mailboxes import mailboxes
+from bridges.email.mailboxes import is_plain, mailboxes
 from bridges.email.settings import Settings
 from server.bridge import Post
 from server.errors import Deferred
@@ -44,6 +44,8 @@ class Passages:
         if self._always or post.writer.hidden:
             return rewritten
         of = await asyncio.to_thread(dkim_check.message, post.original)
+        if not all(is_plain(headers.body(field)) for field in headers.named(of.fields, b"from")):
+            return rewritten  # a reader may see another author in it than the one that was looked at
         domain = author_domain(of.fields)
         if domain is None:
             return Passage(impersonated=self._impersonated)

@@ -8,17 +8,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridges.email import bounces, commands, reply, spam
-from bridges.email.addresses import OPERATOR, POST, Mailbox, normal
+from bridges.email.addresses import OPERATOR, POST, Mailbox, normal, read_local, split
 from bridges.email.authentication import Verdict
 from bridges.email.body import Body
 from bridges.email.mailboxes import mailboxes
 from bridges.email.parse import Mail
 from server import markup
-from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Ref, Request
+from server.bridge import MESSAGE_ID, Act, Author, Inbound, Join, Leave, Letter, NewPost, Proof, Ref, Request
 from server.errors import Rejected
 from server.i18n import _
 
 CHANNEL = "email"
+ONCE = frozenset(
+    ("from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references")
+) | {"content-type", "content-transfer-encoding"}
 ADDRESS_FIELDS = 4  # To and Cc that are read; RFC 5322 section 3.6 allows one of each
 
 
@@ -36,8 +39,10 @@ def inbound(mail: Mail, to: Mailbox, verdict: Verdict, domain: str) -> Inbound |
     answer them, and what nobody wrote joins nobody. Raises Rejected.
     """
     if to.function == POST:
+        _refuse_twofold(mail)
         return _post_or_habit(mail, to.slug, _author(mail, verdict))
     if to.function == "item":
+        _refuse_twofold(mail)
         said = _post_or_habit(mail, to.slug, _author(mail, verdict))
         return replace(said, item=to.token) if isinstance(said, NewPost) else said
     if to.function == "bounces":
@@ -51,7 +56,31 @@ def inbound(mail: Mail, to: Mailbox, verdict: Verdict, domain: str) -> Inbound |
         return None if mail.answering or mail.null_sender else Leave(to.slug, token=to.token)
     if mail.automatic:
         return None
-    return _asked(mail, to, _author(mail, verdict))
+    _refuse_twofold(mail)
+    return _asked(mail, to, _sure_of(mail, to, _author(mail, verdict)))
+
+
+def _refuse_twofold(mail: Mail) -> None:
+    """Raise Rejected for a field that stands there twice (RFC 5322 section 3.6): a signature covers one, a reader shows the other."""
+    seen: set[str] = set()
+    for name, _value in mail.header.all:
+        if name in ONCE and name in seen:
+            raise Rejected(
+                "5.6.0",
+                _("the message has more than one {name} field; please send it again with one").format(
+                    name=name.title()
+                ),
+            )
+        seen.add(name)
+
+
+def _sure_of(mail: Mail, to: Mailbox, author: Author) -> Author:
+    """What somebody sent elsewhere proves that they wrote it, not that they meant it for this address: anybody may hand it on."""
+    named = any(
+        (mailbox := read_local(split(address)[0])) is not None and mailbox.function == to.function
+        for address in _addressed(mail)
+    )
+    return author if named else replace(author, proof=Proof.NONE)
 
 
 def _post_or_habit(mail: Mail, forum: str, author: Author) -> NewPost | Request:

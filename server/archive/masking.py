@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from server import bridge, limits
 
+_AS_IT_IS = ("", "7bit", "8bit", "binary")  # a text whose encoding nobody knows is not shown
 TYPE_CHARS = 1_000  # of a Content-Type that are read: the standard library takes its parameters apart in quadratic time
 _AT = re.compile(r"@|%40|&#(?:64|[xX]40);|&commat;")  # as it is written, in links, in HTML
 _DOMAIN = re.compile(r"((?:[\w-]{1,63}\.){1,10}[^\W\d_][\w-]{0,62}|localhost\b|\[[\w:.]{2,60}\])")
@@ -213,6 +214,7 @@ class _Part:
     encoding: str = ""
     charset: str = ""
     message: bool = False
+    read: set[str] = field(default_factory=set)
     lines: list[bytes] = field(default_factory=list)
 
 
@@ -252,10 +254,14 @@ class _Masked:
                 continue  # nobody's header; what is looked through at one go stays small
             name = raw.partition(b":")[0].strip().lower().decode("ascii", "replace")
             value = raw.partition(b":")[2].decode("utf-8", "surrogateescape")
+            if name in ("content-type", "content-transfer-encoding"):
+                if name in part.read:
+                    continue  # readers differ in which of two they believe
+                part.read.add(name)
             if name == "content-type":
                 self._type(value, part)
             elif name == "content-transfer-encoding":
-                part.encoding = value.strip().lower()
+                part.encoding = value.partition("(")[0].strip(' \t\r\n"').lower()
             if name in _TRACES and not self._mask.shows_traces:
                 continue
             if name in _IDS or name.startswith("list-"):
@@ -266,8 +272,8 @@ class _Masked:
 
     def _type(self, value: str, part: _Part) -> None:
         message = Message()
-        message["Content-Type"] = " ".join(value.split())[:TYPE_CHARS]
-        part.text = message.get_content_maintype() in ("text", "multipart")
+        message["Content-Type"] = " ".join(value.split())[:TYPE_CHARS].encode("ascii", "replace").decode()
+        part.text = message.get_content_maintype() in ("text", "multipart") or "xml" in message.get_content_subtype()
         part.charset = message.get_content_charset("")
         part.message = message.get_content_type() == "message/rfc822"
         boundary = message.get_boundary()
@@ -297,7 +303,7 @@ class _Masked:
             plain = quopri.decodestring(raw)
             masked = self._plain(plain, part.charset)
             yield raw if masked == plain else quopri.encodestring(masked)
-        else:
+        elif part.encoding in _AS_IT_IS:
             yield self._plain(raw, part.charset)
 
     def _plain(self, raw: bytes, charset: str) -> bytes:

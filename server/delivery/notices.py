@@ -78,7 +78,7 @@ _ASKED: Mapping[str, Template] = {
     "confirm-post": _to_confirm(
         N_("Please confirm your message to {forum}"),
         N_(
-            "Thank you for writing to {forum}. Your message “{subject}” waits, because this address is not a member's yet.\n\n"
+            "Thank you for writing to {forum}. Your message waits, because this address is not a member's yet.\n\n"
             "To publish it and join, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
             "Answers will then come to you by mail; to end that, write to {leave}.\n\n"
             "If you did not write to {forum}, ignore this mail: the message stays unpublished.\n\n{url}\n"
@@ -86,9 +86,9 @@ _ASKED: Mapping[str, Template] = {
         days=14,
     ),
     "was-this-you": _to_confirm(
-        N_("Was this you? “{subject}” to {forum}"),
+        N_("Was this you who wrote to {forum}?"),
         N_(
-            "A message “{subject}” came to {forum} in your name, but nothing shows that it was you who sent it. It waits.\n\n"
+            "A message came to {forum} in your name just now, but nothing shows that it was you who sent it. It waits.\n\n"
             "If it was you, answer this mail (nothing need be written), or press the button on this page, and it is published:\n\n"
             "{link}\n\n"
             "If it was not you, ignore this mail: it stays unpublished until a moderator has looked at it.\n"

@@ -215,3 +215,27 @@ def test_a_post_for_others_shows_no_address_in_words_or_files() -> None:
 def test_a_content_type_of_many_parameters_costs_no_more_than_its_beginning() -> None:
     raw = b'From: a@b.test\r\nContent-Type: text/plain; a="' + b";" * 200_000 + b"\r\n\r\nhi\r\n"
     assert Mask("pools", "lists.test").message(raw).endswith(b"\r\n\r\nhi\r\n")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'Content-Transfer-Encoding: "base64"',
+        "Content-Transfer-Encoding: base64 (as ever)",
+        "Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 7bit",
+        "Content-Type: text/plain\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64",
+        "Content-Type: application/xhtml+xml\r\nContent-Transfer-Encoding: base64",
+        "Content-Transfer-Encoding: x-own",
+    ],
+)
+def test_an_encoding_said_in_an_odd_way_hides_no_address_from_the_mask(head: str) -> None:
+    words = base64.encodebytes(b"write to ana@sea.example, please").decode()
+    shown = Mask("pools", "lists.test").message(f"From: a@b.test\r\n{head}\r\n\r\n{words}".encode())
+    rest = shown.partition(b"\r\n\r\n")[2]
+    assert base64.encodebytes(b"ana@sea.example")[:12] not in rest
+    assert b"ana@sea" not in base64.b64decode(rest + b"==")
+
+
+def test_a_content_type_of_two_charsets_is_read() -> None:
+    raw = 'From: a@b.test\r\nContent-Type: text/plain; name="café M'.encode() + b'\xfcller.txt"\r\n\r\nhi\r\n'
+    assert Mask("pools", "lists.test").message(raw).endswith(b"\r\n\r\nhi\r\n")

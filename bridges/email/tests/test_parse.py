@@ -15,7 +15,7 @@ from bridges.email.addresses import Mailbox
 from bridges.email.authentication import NOTHING_SAID
 from bridges.email.mailboxes import Named, mailboxes
 from bridges.email.parse import parse
-from bridges.email.receive import inbound
+from bridges.email.receive import inbound, old
 from bridges.email.tests.reading import NOW, header, mail, post
 from server import limits
 from server.bridge import Inbound, NewPost, Request
@@ -168,11 +168,14 @@ def test_two_from_fields_are_refused_because_readers_differ_in_which_one_they_sh
         assert caught.value.code == "5.6.0"
 
 
-def test_of_other_fields_the_first_usable_one_counts() -> None:
-    told = post(
-        "From: ana@x.test\nSender: a@x.test\nSender: b@x.test\nMessage-ID: <1@x>\nMessage-ID: <2@x>\n"
-        "Date: Mon, 05 Jan 2026 09:00:00 +0000\nDate: Tue, 06 Jan 2026 09:00:00 +0000\n\nx"
-    )
+TWOFOLD = (
+    "From: ana@x.test\nSender: a@x.test\nSender: b@x.test\nMessage-ID: <1@x>\nMessage-ID: <2@x>\n"
+    "Date: Mon, 05 Jan 2026 09:00:00 +0000\nDate: Tue, 06 Jan 2026 09:00:00 +0000\n\nx"
+)
+
+
+def test_of_an_archive_the_first_usable_field_counts() -> None:
+    told = old(mail(TWOFOLD), "tides")
     assert (told.refs[0].name, told.written_at) == ("<1@x>", 1_767_603_600_000)
 
 

@@ -71,20 +71,27 @@ def list_(forum: Forum = None, config: ConfigOption = None, as_json: JsonOption 
 
 @app.command()
 def remove(whom: Whom, forum: Forum = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """End a ban. Whom no other ban covers may join again."""
+    """End a ban; of an address, those of all its person's addresses. Whom no other ban covers may join again."""
     with opened(config) as home:
-        _kind, value = _read(home, whom)
+        kind, value = _read(home, whom)
 
-        def work(tx: Connection) -> bool:
-            return shutting.lift(tx, _forum_id(tx, forum), value, ACTOR, home.now())
-
-        if not home.store.write_now(work):
-            raise CommandError(
-                _("There is no such ban of {whom}: see `junto ban list`, and name its forum if it has one.").format(
-                    whom=value
+        def work(tx: Connection) -> list[str]:
+            forum_id = _forum_id(tx, forum)
+            if not shutting.lift(tx, forum_id, value, ACTOR, home.now()):
+                raise CommandError(
+                    _("There is no such ban of {whom}: see `junto ban list`, and name its forum if it has one.").format(
+                        whom=value
+                    )
                 )
-            )
-    show.answer(as_json, {"whom": value, "forum": forum}, _("{whom} is not banned any more.").format(whom=value))
+            return [row.value for row in bans.covering(tx, forum_id, [value])] if kind == bans.ADDRESS else []
+
+        still = home.store.write_now(work)
+    text = _("{whom} is not banned any more.").format(whom=value)
+    if still:
+        text = _("That ban of {whom} is lifted; others cover it still: {bans}.").format(
+            whom=value, bans=", ".join(still)
+        )
+    show.answer(as_json, {"whom": value, "forum": forum, "still": still}, text)
 
 
 def _forum_id(tx: Connection, slug: str | None) -> int | None:

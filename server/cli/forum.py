@@ -13,10 +13,11 @@ from server.bridge import ForumDefaults
 from server.cli import roster, show
 from server.cli.context import ACTOR, ConfigOption, JsonOption, opened, pairs
 from server.desk import book, forums
-from server.desk.options import OPTIONS, yes_or_no
+from server.desk.options import OPTIONS
 from server.i18n import _
 from server.moderation import audit
 from server.moving import mailman
+from server.values import yes_or_no
 
 if TYPE_CHECKING:
     from server.house import Household

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from server import bridge
 from server.cli import roster, show
 from server.cli.context import ACTOR, ConfigOption, ForumOption, JsonOption, claimed, member_at, opened, pairs
-from server.desk import forums
+from server.desk import forums, sending
 from server.errors import CommandError
 from server.i18n import _
 from server.moderation import audit
-from server.people import membership, options, sending, subscriptions
+from server.people import membership, options, subscriptions
 
 app = typer.Typer(help="Members of forums.", no_args_is_help=True, rich_markup_mode=None)
 Address = Annotated[str, typer.Argument(help="A mail address, or a Matrix id such as @ana:example.org.")]

@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 
 from server.cli import show
 from server.cli.context import ACTOR, Whose, whose
-from server.desk import forums
+from server.desk import forums, invitations, sending, shutting
 from server.errors import CommandError, Rejected
 from server.i18n import _
 from server.moderation import audit
 from server.moving import mailman
-from server.people import identity, invitations, membership, options, sending, subscriptions
+from server.people import identity, membership, options, subscriptions
 
 if TYPE_CHECKING:
     from server.house import Household
@@ -130,12 +130,11 @@ def take_in(tx: Connection, slug: str, lines: Sequence[Line], confirmed: bool, n
 def _take(tx: Connection, forum: Any, line: Line, confirmed: bool, now: int) -> str:
     known = identity.ensure(tx, line.at.channel, line.at.address, line.name, now)
     member = membership.of(tx, known.person_id, forum.id)
-    if member is not None and member.state == "banned":
-        raise Rejected("5.7.1", _("{address} is banned from the forum.").format(address=line.at.address))
+    shutting.refuse_banned(tx, forum.id, known, line.at.address)
     if not confirmed:
         asked = invitations.invite(tx, forum, known, now, line.mode, line.role)
         return "invited" if asked else "unchanged"
-    if member is not None and member.state == "active":
+    if membership.is_active(member):
         return "unchanged"
     join(tx, forum.id, line, now, {})
     return "joined"
@@ -144,6 +143,7 @@ def _take(tx: Connection, forum: Any, line: Line, confirmed: bool, now: int) -> 
 def join(tx: Connection, forum_id: int, line: Line, now: int, chosen: Mapping[str, Any]) -> int:
     """Make the person a member, their mailbox a subscription (`chosen` of it is set even if it was there); the person's id."""
     known = identity.ensure(tx, line.at.channel, line.at.address, line.name, now, verified=True)
+    shutting.refuse_banned(tx, forum_id, known, line.at.address)
     mailbox = known.address_id if line.at.mailbox else None
     subscription = membership.join(tx, forum_id, known.person_id, mailbox, now, mode=line.mode, role=line.role)
     if subscription is not None and chosen:

@@ -14,9 +14,8 @@ from sqlalchemy import Connection
 
 from server import clock, jobs, log, metrics
 from server.delivery import digests, health, outbox, slices
-from server.desk import Desk, book, conversation, decide, forums, posts
+from server.desk import Desk, book, conversation, decide, forums, posts, reports
 from server.errors import Deferred
-from server.moderation import reports
 from server.people import subscriptions
 from server.store.db import Store
 

@@ -26,13 +26,14 @@ from server.desk import (
     place,
     policy,
     posts,
+    reports,
     screen,
 )
 from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.errors import Rejected
 from server.i18n import _
-from server.moderation import queue, reports
+from server.moderation import queue
 from server.people import identity, membership
 
 

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row
 from server import bridge
 from server.bridge import Accepted, Act, Bounce, Duplicate, Held, Join, Leave, Proof, Report, Result
 from server.delivery import health, letters
-from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, screen, wishes
+from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, reports, screen, wishes
 from server.errors import Rejected
 from server.i18n import _
-from server.moderation import audit, bans, queue, reports
+from server.moderation import audit, bans, queue
 from server.people import handles, identity, membership, subscriptions
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from server import bridge
 from server.desk import decide, forums, posts
-from server.errors import CommandError
+from server.errors import CommandError, Rejected
 from server.i18n import _
 from server.moderation import audit, bans
 from server.people import identity, membership
@@ -49,8 +49,7 @@ def lift(tx: Connection, forum_id: int | None, value: str, actor: str, now: int)
     """
     lifted = bans.remove(tx, forum_id, {value, *identity.beside(tx, value)})
     for row in _covered(tx, forum_id, lifted):
-        theirs = [each.address for each in identity.addresses_of(tx, [row.person_id])]
-        if row.state == "banned" and not bans.covering(tx, row.forum_id, theirs):
+        if row.state == "banned" and not bans.covering(tx, row.forum_id, _theirs(tx, row.person_id)):
             _becomes(tx, row, "left", now)
     if lifted:
         audit.record(tx, actor, "unban", lifted[0][0], now, forum_id=forum_id)
@@ -67,11 +66,41 @@ def ban_author(tx: Connection, name: str, actor: str, now: int) -> None:
     member = membership.of(tx, post.person_id, row.forum_id) if post.person_id is not None else None
     if membership.is_active(member) and post.proof < bridge.Proof.AUTHENTICATED:
         raise CommandError(_("Nothing shows that this member wrote it, so they are not banned."))
-    theirs = [row.author.partition(":")[2]]
-    if post.channel == bridge.WEB:
-        theirs = [each.address for each in identity.addresses_of(tx, [post.person_id])]
+    if post.person_id is not None:
+        ban_person(tx, row.forum_id, post.person_id, name, actor, now)
+
+
+def ban_person(tx: Connection, forum_id: int, person_id: int, reason: str, actor: str, now: int) -> None:
+    """Ban every address of the person in the forum. Raises CommandError for who looks after it."""
+    for address in _theirs(tx, person_id):
+        ban(tx, forum_id, bans.ADDRESS, address, reason, actor, now)
+
+
+def let_in(tx: Connection, forum_id: int, person_id: int, actor: str, now: int) -> None:
+    """Lift what `ban_person` made. Raises CommandError where a ban in all forums, or of a domain or a pattern, covers them still."""
+    theirs = _theirs(tx, person_id)
     for address in theirs:
-        ban(tx, row.forum_id, bans.ADDRESS, address, name, actor, now)
+        lift(tx, forum_id, address, actor, now)
+    still = [row.value for row in bans.covering(tx, forum_id, theirs)]
+    if still:
+        raise CommandError(
+            _("They are banned more widely too: lift that first, by `junto ban remove` of {bans}.").format(
+                bans=", ".join(still)
+            )
+        )
+    member = membership.of(tx, person_id, forum_id)
+    if member is not None and member.state == "banned":
+        _becomes(tx, member, "left", now)
+
+
+def refuse_banned(tx: Connection, forum_id: int, known: identity.Known, address: str) -> None:
+    """Raise Rejected for somebody whom an operator wants to take in, and who is shut out."""
+    if bans.is_shut_out(tx, forum_id, known.person_id):
+        raise Rejected("5.7.1", _("{address} is banned from the forum.").format(address=address))
+
+
+def _theirs(tx: Connection, person_id: int) -> list[str]:
+    return [row.address for row in identity.addresses_of(tx, [person_id])]
 
 
 def _covered(tx: Connection, forum_id: int | None, what: Sequence[tuple[str, str]]) -> list[Row[Any]]:

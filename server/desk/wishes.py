@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Row
 from server import limits
 from server.bridge import Ref
 from server.delivery import health, letters
-from server.desk import Desk, change, forums, place
+from server.desk import Desk, change, forums, place, sending
 from server.errors import CommandError, Rejected
 from server.i18n import _, ngettext, speaking
-from server.people import identity, marks, membership, options, sending, subscriptions
+from server.people import identity, marks, membership, options, subscriptions
 from server.store.schema import posts
 
 _OPTIONS: Mapping[str, tuple[str, str]] = {  # verb: option of a member, and its value if the verb says it

@@ -13,14 +13,15 @@ from babel import Locale, UnknownLocaleError
 
 from server import clock
 from server.bridge import MODES
-from server.desk.options import one_of, whole, yes_or_no
 from server.errors import CommandError
 from server.i18n import _
 from server.people.membership import ROLES
+from server.values import one_of, whole, yes_or_no
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 read_mode = one_of(*MODES)
 read_role = one_of(*ROLES)
+_read_state = one_of("active", "banned")
 _read_via = one_of("new")
 _read_weekday = one_of(*WEEKDAYS)
 
@@ -53,7 +54,6 @@ _READ: Mapping[
     str, tuple[str, str, Callable[[str, str], Any]]
 ] = {  # by name: the table, the column, how its text is read
     "role": ("membership", "role", read_role),
-    "state": ("membership", "state", one_of("active", "banned")),
     "may_post": ("membership", "may_post", yes_or_no),
     "hide_address": ("membership", "hide_address", yes_or_no),
     "delivery": ("subscription", "mode", read_mode),
@@ -65,17 +65,18 @@ _READ: Mapping[
     "timezone": ("person", "timezone", _timezone),
     "language": ("person", "language", _language),
 }
-KEYS = ("name", *_READ, "via")
+KEYS = ("name", *_READ, "state", "via")
 
 
 @dataclass
 class Wanted:
-    """What is to be set, by the table that it stands in. `new_via`: another private address."""
+    """What is to be set, by the table that it stands in. `banned`: shut out, or let in again; `new_via`: another private address."""
 
     name: str | None = None
     person: dict[str, Any] = field(default_factory=dict)
     membership: dict[str, Any] = field(default_factory=dict)
     subscription: dict[str, Any] = field(default_factory=dict)
+    banned: bool | None = None
     new_via: bool = False
 
 
@@ -86,6 +87,8 @@ def read(options: Mapping[str, str]) -> Wanted:
     for key, text in options.items():
         if key == "name":
             wanted.name = text
+        elif key == "state":
+            wanted.banned = _read_state(key, text) == "banned"
         elif key == "via":
             _read_via(key, text)
             wanted.new_via = True

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from server import clock, i18n
 from server.bridge import Accepted, Act, Author, Held, NoticeItem, Proof, Ref
 from server.delivery import items, outbox
-from server.desk import decide, forums, members
+from server.desk import decide, forums, members, reports
 from server.errors import Rejected
-from server.moderation import reports, words
+from server.moderation import words
 from server.moderation.words import Unclear, Verdict
 from server.people import handles, membership
 from server.store.schema import bodies, held, posts

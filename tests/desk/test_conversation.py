@@ -10,9 +10,8 @@ import sqlalchemy as sa
 from server import clock
 from server.bridge import Accepted, Author, Proof, Ref, Retract
 from server.delivery import digests
-from server.desk import change, conversation
+from server.desk import change, conversation, sending
 from server.errors import Rejected
-from server.people import sending
 from server.store.schema import bodies, conversations, deliveries, digest_entries, posts, subscriptions
 from tests.desk.conftest import Table
 from tests.desk.test_accept import rows

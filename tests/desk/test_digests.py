@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 from server import clock
 from server.bridge import MESSAGE_ID, DigestItem, Duplicate, Held, NoticeItem, Ref
 from server.delivery import digests, items, outbox
-from server.desk import change, place
+from server.desk import change, place, sending
 from server.desk import forums as desk_forums
 from server.errors import Rejected
-from server.people import membership, sending
+from server.people import membership
 from server.store.schema import deliveries, digest_entries, posts, subscriptions, thread_marks
 from server.store.schema import digests as digests_table
 from tests.desk.conftest import POST, Table

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from server import clock
 from server.delivery import digests
-from server.people import sending
+from server.desk import sending
 from server.people.schedule import DIGESTS
 from server.store.schema import deliveries, digest_entries, posts, subscriptions
 from server.store.schema import digests as digests_table

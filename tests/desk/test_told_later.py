@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from server import clock
 from server.bridge import Act, Author, Ref
-from server.desk import forums, members
-from server.moderation import reports
+from server.desk import forums, members, reports
 from tests.desk.conftest import Table
 from tests.desk.test_answers import Notices
 

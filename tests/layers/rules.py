@@ -9,9 +9,25 @@ from collections.abc import Iterator
 from tests.layers.tree import Import, Module, Project
 
 GROUND = frozenset(
-    ["config", "errors", "log", "metrics", "clock", "limits", "tokens", "i18n", "render", "subjects", "markup"]
+    [
+        "config",
+        "errors",
+        "log",
+        "metrics",
+        "clock",
+        "limits",
+        "tokens",
+        "i18n",
+        "render",
+        "subjects",
+        "markup",
+        "values",
+    ]
 )
 """The modules of `server/` that everybody may import and that import nothing of ours but each other."""
+
+LOWER = {"store": (), "content": (), "people": ("store",), "moderation": ("store", "people")}
+"""The rooms that stand lowest, each with those of the other rooms that it may import."""
 
 DISCOVERS = "server/app.py"
 """The one file that may import the package `bridges`, to look into its folder; it names none of them."""
@@ -107,6 +123,16 @@ def the_ground_carries_itself(project: Project) -> Iterator[str]:
                 yield module.at(found.line, f"imports {found.full}: the ground stands on nothing of ours")
             elif port and top in DATABASE | SOCKETS:
                 yield module.at(found.line, f"imports {found.full}: the port does no I/O")
+
+
+def lower_rooms_know_no_higher_ones(project: Project) -> Iterator[str]:
+    """People and moderation write rows and call neither the desk nor deliveries; the store and content know none of them."""
+    for room, below in LOWER.items():
+        for module in project.under("server", room):
+            for found in module.imports:
+                part = _server_part(found) if found.module.partition(".")[0] == "server" else ""
+                if part and part not in {*GROUND, "bridge", room, *below}:
+                    yield module.at(found.line, f"imports {found.full}: that room stands above this one")
 
 
 def the_demo_stands_alone(project: Project) -> Iterator[str]:

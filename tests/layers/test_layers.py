@@ -12,6 +12,7 @@ RULES: list[Callable[[Project], Iterator[str]]] = [
     rules.server_knows_no_bridge,
     rules.bridges_know_the_port_and_the_ground,
     rules.the_ground_carries_itself,
+    rules.lower_rooms_know_no_higher_ones,
     rules.the_demo_stands_alone,
     rules.engines_are_made_by_the_store,
     rules.transactions_begin_in_one_file,

@@ -188,6 +188,22 @@ def test_a_long_file_is_seen() -> None:
     assert broken(rules.files_are_short, server__store__migrations__x="x = 1\n" * 401) == []
 
 
+@pytest.mark.parametrize(
+    ("room", "text", "fine"),
+    [
+        ("people", "from server.desk import Desk", False),
+        ("people", "from server.delivery import letters", False),
+        ("people", "def f():\n    from server import moderation", False),
+        ("moderation", "import server.desk.forums", False),
+        ("content", "from server.people import identity", False),
+        ("moderation", "from server.people import identity", True),
+        ("people", "from server.store.schema import people\nfrom server import bridge, clock\nimport json", True),
+    ],
+)
+def test_a_lower_room_that_leans_on_a_higher_one_is_seen(room: str, text: str, fine: bool) -> None:
+    assert (broken(rules.lower_rooms_know_no_higher_ones, **{f"server__{room}__x": text}) == []) == fine
+
+
 WRITER = "from sqlalchemy import insert, update\nfrom server.store.schema import posts\ninsert(posts)"
 
 

@@ -14,12 +14,12 @@ TEMPLATE = "invite"
 
 
 def invite(tx: Connection, forum: Row[Any], who: Known, now: int, mode: str = "each", role: str = "member") -> bool:
-    """Book an invitation to the address of `who`; False for somebody who is a member, banned, or was asked within a day.
+    """Book an invitation to the address of `who`; False for somebody who is a member, or was asked within a day.
 
     `forum` is a row of `desk.forums.find`.
     """
     member = membership.of(tx, who.person_id, forum.id)
-    if member is not None and member.state in ("active", "banned"):
+    if membership.is_active(member):
         return False
     membership.invited(tx, forum.id, who.person_id, role, now)
     if letters.recent(tx, TEMPLATE, who.address_id, forum.id, now - letters.ONCE_IN):

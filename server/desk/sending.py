@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server.delivery import digests, health
-from server.desk import Desk
+from server.desk import Desk, shutting
+from server.errors import NotFound
+from server.i18n import _
 from server.people import identity, membership, subscriptions
 from server.people.options import Wanted
 from server.people.schedule import DIGESTS, gets_digests
@@ -23,20 +25,37 @@ def apply(
 ) -> None:
     """Set all of it, whoever asked. Who chooses how mail comes wants it: what was stopped comes again. Raises NotFound for no member."""
     now = desk.now()
+    if wanted.membership:
+        membership.set_member(tx, forum_id, person_id, wanted.membership)
+    if wanted.banned is not None:
+        _ban(tx, forum_id, person_id, mailbox, wanted.banned, actor, now)
     if mailbox is not None:
-        resumes = "mode" in wanted.subscription or wanted.membership.get("state") == "active"
+        resumes = "mode" in wanted.subscription or wanted.banned is False
         if mailbox.state == "stopped" and resumes:
             health.resume(tx, mailbox, actor, now)
         if wanted.subscription:
             set_subscription(tx, mailbox.id, wanted.subscription, now)
-    if wanted.membership:
-        membership.set_member(tx, forum_id, person_id, wanted.membership)
     if wanted.new_via:
         membership.renew_via(tx, desk.secret, forum_id, person_id, now)
     if wanted.person:
         set_person(tx, person_id, wanted.person, now)
     if wanted.name is not None:
         identity.rename(tx, person_id, wanted.name)
+
+
+def _ban(
+    tx: Connection, forum_id: int, person_id: int, mailbox: Row[Any] | None, banned: bool, actor: str, now: int
+) -> None:
+    """Shut a member out, or let them in again: a member as before, who gets mail as before."""
+    if membership.of(tx, person_id, forum_id) is None:
+        raise NotFound(_("This person is no member of the forum."))
+    if banned:
+        shutting.ban_person(tx, forum_id, person_id, "", actor, now)
+        return
+    shutting.let_in(tx, forum_id, person_id, actor, now)
+    if not membership.is_active(membership.of(tx, person_id, forum_id)):
+        address_id, mode = (mailbox.address_id, mailbox.mode) if mailbox is not None else (None, "each")
+        membership.join(tx, forum_id, person_id, address_id, now, mode=mode)
 
 
 def set_subscription(tx: Connection, subscription_id: int, values: Mapping[str, Any], now: int) -> None:

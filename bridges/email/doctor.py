@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 import dns.reversename
 
@@ -19,7 +20,7 @@ from bridges.email.settings import Relay, Settings, relay
 from bridges.email.wire import Unavailable
 from server.bridge import Check, Forum
 from server.config import host_port
-from server.i18n import _
+from server.i18n import _, ngettext
 
 HOSTS = 5  # of a domain, looked at
 ADDRESSES = 8  # of those hosts
@@ -117,10 +118,12 @@ class Doctor:
         allows = _("at most {most} mails an hour").format(most=most)
         if not widest or reach[widest] <= most:
             return Check(name, True, "; ".join(filter(None, (allows, needs))))
-        hours = -(-reach[widest] // most)
-        why = _("{allows}, but {needs}: the last ones leave {hours} hours late").format(
-            allows=allows, needs=needs, hours=hours - 1
-        )
+        hours = -(-reach[widest] // most) - 1
+        why = ngettext(
+            "{allows}, but {needs}: the last ones leave {hours} hour late",
+            "{allows}, but {needs}: the last ones leave {hours} hours late",
+            hours,
+        ).format(allows=allows, needs=needs, hours=hours)
         fix = _(
             "Ask the provider for {count} an hour and write what you get to [email] relay_per_hour, or use a relay of your own. "
             "Members with daily or weekly delivery get one mail for many posts."
@@ -132,6 +135,8 @@ class Doctor:
         name = _("one-click unsubscribe")
         if self._leave_url.startswith("https://"):
             return Check(name, True, _("offered in every mail"))
+        if _is_loopback(urlsplit(self._leave_url).hostname or ""):
+            return Check(name, None, _("not offered: the pages are for this machine only"))
         why = _(
             "not offered: pages are not at https, and RFC 8058 allows it there only; List-Unsubscribe alone is sent"
         )

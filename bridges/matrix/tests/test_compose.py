@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridges.matrix import compose
@@ -124,6 +124,9 @@ PICTURED = '<p>Look: <img src="blob:f00d" alt="limpet"> and <img src="blob:b0a7"
 KEPT = {"f00d": Upload("mxc://hs.test/one", 1200, 800), "b0a7": Upload("mxc://hs.test/two", 400, 300)}
 
 
+TABLE = "<table><tbody><tr><td>north</td></tr></tbody><tfoot><tr><td>all</td></tr></tfoot></table>"
+
+
 def pictured() -> Post:
     files = (
         picture(),
@@ -206,6 +209,7 @@ markup = st.lists(
 )
 
 
+@settings(deadline=None)  # some of it is large
 @given(anything, anything, anything, markup.map("".join), st.sampled_from(Form), st.integers(0, 3000), st.booleans())
 def test_every_event_is_as_the_specification_says(
     text: str, subject: str, filename: str, html: str, form: Form, times: int, heading: bool

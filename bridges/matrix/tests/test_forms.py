@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridges.matrix import forms, parse
@@ -175,6 +175,7 @@ fields = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["m.room.message", "m.sticker", *forms.POLLS]), fields, json_values)
 def test_any_json_in_any_of_them_is_something_or_malformed(kind: str, content: Any, unsigned: Any) -> None:
     event = {"type": kind, "sender": "@bruno:hs.test", "content": content, "unsigned": unsigned}

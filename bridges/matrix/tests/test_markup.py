@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridges.matrix.markup import PICTURES, Rich, from_matrix, shown, to_matrix
@@ -190,6 +190,7 @@ bits = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(bits, max_size=30).map("".join))
 def test_any_markup_is_something(html: str) -> None:
     from_matrix(html)

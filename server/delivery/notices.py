@@ -148,6 +148,23 @@ _TOLD: Mapping[str, Template] = {
         N_("You left {forum}"),
         N_("{forum} is not sent to this address any more. If you want to come back, write to {join}.\n"),
     ),
+    "member-already": Template(
+        N_("You are a member of {forum} already"),
+        N_(
+            "This address is a member's of {forum} already, so nothing was changed. What is sent to it: {delivery}.\n\n"
+            "To change that, write to {request}, for example “delivery daily”, or “help” for all that can be chosen. "
+            "Everything can also be read at {url}. To leave, write to {leave}.\n"
+        ),
+    ),
+    "no-member": Template(
+        N_("This address is no member of {called}"),
+        N_(
+            "You asked to leave {called}, but this address is no member of it, so nothing was changed.\n\n"
+            "If its mail comes to you, it is sent to another address of yours. Open one of those mails: press the unsubscribe button "
+            "that many mail programs show above it, or write to {leave} from the address that it was sent to.\n\n"
+            "To become a member, write to {join}.\n"
+        ),
+    ),
     "help": Template(
         N_("How {forum} works by mail"),
         N_(

@@ -73,9 +73,7 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
     if isinstance(decision, policy.Hold):
         if decision.join:
             _joins(tx, desk, forum, inbound.author, who)
-        # What was asked before they were a member was answered then.
-        asked_since = max(now - letters.ONCE_IN, member.joined_at if member else 0)
-        return _hold(tx, desk, forum, prepared, who, names, decision, asked_since)
+        return _hold(tx, desk, forum, prepared, who, names, decision)
     if decision.join:
         _joins(tx, desk, forum, inbound.author, who)
     said = conversation.take(tx, desk, forum, prepared, who)
@@ -247,14 +245,13 @@ def _hold(
     who: identity.Known,
     names: list[Ref],
     decision: policy.Hold,
-    asked_since: int,
 ) -> Held:
     inbound, now = prepared.inbound, desk.now()
     by = f"{inbound.author.channel}:{inbound.author.address}"
     repeated = queue.same(tx, forum.id, by, prepared.content_hash)
     if repeated is not None:
         return Held(repeated, decision.reason)
-    asks = decision.confirm and asking.may_ask(tx, forum, asking.POST, who.address_id, asked_since, now)
+    asks = decision.confirm and asking.may_ask(tx, forum, asking.POST, who, now)
     post_id = _store(tx, prepared, _row(forum, prepared, who, names, now) | {"state": "held"})
     name = queue.hold(
         tx,

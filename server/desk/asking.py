@@ -1,7 +1,7 @@
 """What a forum writes to one address by itself: questions and answers, so many and no more. A subscription bomb ends here.
 
-Whoever claims an address, or writes it into a mail, can make us write to it: so it is asked the same once a day, a forum asks so many in
-an hour, and a "was this you?" goes only to those who have a history here.
+Whoever claims an address, or writes it into a mail, can make us write to it: so one that does not answer is asked the same once a day, a
+forum asks so many in an hour, and a "was this you?" goes only to those who have a history here.
 """
 
 from __future__ import annotations
@@ -17,37 +17,47 @@ from server.delivery import letters
 from server.desk import forums, posts
 from server.errors import Deferred
 from server.i18n import _
+from server.moderation import audit
 from server.people import identity, membership
 
 JOIN, LEAVE, WORDS = "confirm-join", "confirm-leave", "confirm-words"
 POST, WAS_IT_YOU = "confirm-post", "was-this-you"  # about a post that waits: join and publish it? was this you?
 QUESTIONS = (JOIN, LEAVE, WORDS, POST, WAS_IT_YOU)
 QUESTIONS_AN_HOUR = 200  # of one forum, all addresses together
-ANSWERS = ("answer", "help", "left")  # of these together an address that proves nothing gets one a day
+QUESTIONS_A_DAY = 10  # of one kind, to an address that answers them
+ANSWERS = ("answer", "help", "no-member")  # of these together an address that proves nothing gets one a day
 
 Facts = Mapping[str, Any]
 
 
 # Questions ------------------------------------------------------------------------------------------------------------
-def may_ask(tx: Connection, forum: Row[Any], question: str, address_id: int, since: int, now: int) -> bool:
-    """Whether the address was not asked this since then. Raises Deferred where the forum asks too many."""
-    if letters.recent(tx, question, address_id, forum.id, since):
+def may_ask(tx: Connection, forum: Row[Any], question: str, who: identity.Known, now: int) -> bool:
+    """Whether no question of the kind waits for the address's answer. Raises Deferred where the forum asks too many."""
+    today = now - letters.ONCE_IN
+    asked = letters.latest(tx, question, who.address_id, forum.id, today)
+    if asked is not None and (
+        asked.created_at >= _proved_at(tx, forum, who.person_id)
+        or letters.sent(tx, (question,), forum.id, today, who.address_id) >= QUESTIONS_A_DAY
+    ):
         return False
     _refuse_many(tx, forum, now)
     return True
 
 
-def ask(tx: Connection, forum: Row[Any], question: str, address_id: int, facts: Facts, now: int) -> None:
-    """Send the question, at most once a day, address and forum. Raises Deferred where the forum asks too many."""
+def _proved_at(tx: Connection, forum: Row[Any], person_id: int) -> int:
+    """When the person showed last that they read what is sent to them: they answered a question, or became a member."""
+    member = membership.of(tx, person_id, forum.id)
+    joined = member.joined_at if member is not None and member.state in ("active", "left") else 0
+    return max(joined, audit.last_at(tx, f"person:{person_id}", "confirm", forum.id))
+
+
+def ask(tx: Connection, forum: Row[Any], question: str, who: identity.Known, facts: Facts, now: int) -> bool:
+    """Send the question, at most once a day, address and forum, until it is answered. Raises Deferred where the forum asks too many."""
     forums.lock(tx, forum.id)  # of two requests at one moment only one is the first
-    if not letters.recent(tx, question, address_id, forum.id, now - letters.ONCE_IN):
-        insist(tx, forum, question, address_id, facts, now)
-
-
-def insist(tx: Connection, forum: Row[Any], question: str, address_id: int, facts: Facts, now: int) -> None:
-    """As `ask`, whatever was asked before."""
-    _refuse_many(tx, forum, now)
-    letters.notice(tx, address_id, question, forum.id, facts, now)
+    if not may_ask(tx, forum, question, who, now):
+        return False
+    letters.notice(tx, who.address_id, question, forum.id, facts, now)
+    return True
 
 
 def was_it_you(tx: Connection, forum: Row[Any], inbound: NewPost, who: identity.Known, facts: Facts, now: int) -> None:
@@ -79,9 +89,17 @@ def _has_history(tx: Connection, forum: Row[Any], inbound: NewPost, who: identit
 
 
 # Answers --------------------------------------------------------------------------------------------------------------
-def tell_once(tx: Connection, forum: Row[Any], template: str, address_id: int, facts: Facts, now: int) -> None:
-    """Send the words, unless the address was answered today."""
+def tell_once(
+    tx: Connection,
+    forum: Row[Any],
+    template: str,
+    address_id: int,
+    facts: Facts,
+    now: int,
+    once_in: int = letters.ONCE_IN,
+) -> None:
+    """Send the words, unless the address was answered within that time."""
     forums.lock(tx, forum.id)
-    alike = ANSWERS if template in ANSWERS else (template,)
-    if not letters.sent(tx, alike, forum.id, now - letters.ONCE_IN, address_id):
+    alike = ANSWERS if template in ANSWERS and once_in == letters.ONCE_IN else (template,)
+    if not letters.sent(tx, alike, forum.id, now - once_in, address_id):
         letters.notice(tx, address_id, template, forum.id, facts, now)

@@ -23,7 +23,6 @@ from server.people import identity, membership, subscriptions
 
 COMMANDS = 20  # of one request
 ANSWERS_AN_HOUR = 20  # to somebody who proved who they are
-QUESTIONS_A_DAY = 10  # to an address that answers them
 
 
 @dataclass(slots=True)
@@ -85,7 +84,7 @@ def _one(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...], alone:
     verb = words[0]
     if verb in ("join", "leave"):
         try:
-            reply = _joins_or_leaves(tx, desk, turn, words)
+            reply = _joins_or_leaves(tx, desk, turn, words, alone)
         except Rejected as problem:
             if alone:
                 raise
@@ -103,13 +102,14 @@ def _one(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...], alone:
         _wish(tx, desk, turn, words)
 
 
-def _joins_or_leaves(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> str:
+def _joins_or_leaves(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...], alone: bool) -> str:
     """These have a question of their own, whoever asks: it is what makes a membership somebody's own wish."""
     slug, by = turn.forum.slug, turn.inbound.author
     if words[0] == "leave":
-        result = members.leave(tx, desk, Leave(slug, by, ref=turn.inbound.ref))
+        result = members.leave(tx, desk, Leave(slug, by, ref=turn.inbound.ref), tell=alone)
     else:
-        result = members.join(tx, desk, Join(slug, by, words[1] if len(words) > 1 else None, turn.inbound.ref))
+        mode = words[1] if len(words) > 1 else None
+        result = members.join(tx, desk, Join(slug, by, mode, turn.inbound.ref), tell=alone)
     return result.reply if isinstance(result, Accepted) else ""
 
 
@@ -130,21 +130,16 @@ def _wish(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> No
 
 def _ask(tx: Connection, desk: Desk, turn: _Turn) -> None:
     """Put what must be confirmed to the address. One question at a time: who answered the last one may be asked again today."""
-    since, person = desk.now() - letters.ONCE_IN, f"person:{turn.who.person_id}"
-    asked = letters.sent(tx, (asking.WORDS,), turn.forum.id, since, turn.who.address_id)
-    answered = audit.count(tx, person, "confirm", asking.WORDS, turn.forum.id, since)
-    if asked > answered or asked >= QUESTIONS_A_DAY:
-        # refused, it would come back to the same address from the MTA in front of us
-        turn.replies.append(_("This address was asked already whether that is meant: please answer that mail first."))
-        return
     facts: dict[str, Any] = {
         "commands": [wish.words for wish in turn.asked],
         "list": "\n".join(f"  {wish.says}" for wish in turn.asked),
         "results": "".join(f"{line}\n\n" for line in turn.lines),
         "in_reply_to": bridge.message_id(turn.inbound.ref),
     }
-    asking.insist(tx, turn.forum, asking.WORDS, turn.who.address_id, facts, desk.now())
-    turn.replies.append(_("Please answer the mail that we send you to confirm."))
+    if asking.ask(tx, turn.forum, asking.WORDS, turn.who, facts, desk.now()):
+        turn.replies.append(_("Please answer the mail that we send you to confirm."))
+    else:  # refused, it would come back to the same address from the MTA in front of us
+        turn.replies.append(_("This address was asked already whether that is meant: please answer that mail first."))
 
 
 def _answer(tx: Connection, desk: Desk, turn: _Turn, template: str) -> None:

@@ -1,6 +1,7 @@
 """What members and strangers ask for: join, leave, confirm, help; and what comes back about them: bounces, complaints.
 
-A token acts for what it was printed on and proves only that; a claimed sender proves nothing, and gets a question first, once a day.
+A token acts for what it was printed on and proves only that; a claimed sender proves nothing, and gets a question first, once a day
+until it is answered.
 Machines are never answered (RFC 3834), nor do they act.
 """
 
@@ -11,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge
+from server import bridge, clock
 from server.bridge import Accepted, Act, Bounce, Duplicate, Held, Join, Leave, Proof, Report, Result
 from server.delivery import health, letters
 from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, reports, screen, wishes
@@ -21,8 +22,11 @@ from server.moderation import audit, bans, queue
 from server.people import handles, identity, membership, subscriptions
 
 
-def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
-    """A proved wish joins; an unproved one is answered with a question. Raises Rejected where one cannot just join."""
+def join(tx: Connection, desk: Desk, inbound: Join, tell: bool = True) -> Result:
+    """A proved wish joins; an unproved one is answered with a question. Raises Rejected where one cannot just join.
+
+    `tell`: who is a member already hears so in a notice; else the reply alone says it.
+    """
     now = desk.now()
     forum = forums.addressed(tx, inbound.forum)
     author.refuse_forged(inbound.author)
@@ -41,15 +45,17 @@ def join(tx: Connection, desk: Desk, inbound: Join) -> Result:
     mailbox_here = subscriptions.at(tx, forum.id, who.address_id)
     stopped = mailbox_here is not None and mailbox_here.state == "stopped"  # an answer shows that it works again
     if membership.is_active(member) and not stopped:
-        asking.tell_once(tx, forum, "welcome", who.address_id, {"in_reply_to": named}, now)
+        if tell:
+            facts = {"delivery": mailbox_here.mode if mailbox_here is not None else "none", "in_reply_to": named}
+            asking.tell_once(tx, forum, "member-already", who.address_id, facts, now, clock.HOUR)
         return Accepted(reply=_("This address is a member's already."))
     facts = {"mode": inbound.mode or "each", "in_reply_to": named}
-    asking.ask(tx, forum, asking.JOIN, who.address_id, facts, now)
+    asking.ask(tx, forum, asking.JOIN, who, facts, now)
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
-def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
-    """By token at once, for that mailbox; by a proved author at once, for the person; else a question first."""
+def leave(tx: Connection, desk: Desk, inbound: Leave, tell: bool = True) -> Result:
+    """By token at once, for that mailbox; by a proved author at once, for the person; else a question first. `tell` as in `join`."""
     now = desk.now()
     if inbound.token is not None:
         thing = handles.printed_on(tx, desk.secret, "leave", inbound.token)
@@ -65,14 +71,17 @@ def leave(tx: Connection, desk: Desk, inbound: Leave) -> Result:
     who, named = author.ensure(tx, inbound.author, now, named=False), bridge.message_id(inbound.ref)
     member = membership.of(tx, who.person_id, forum.id)
     if not membership.is_active(member):
-        if inbound.author.channel in desk.traits:
-            asking.tell_once(tx, forum, "left", who.address_id, {"in_reply_to": named}, now)
-        return Accepted(reply=_("This address is no member of {forum}.").format(forum=forum.title))
+        called = policy.shown_title(forum, is_member=False)
+        if tell and inbound.author.channel in desk.traits:
+            once_in = clock.HOUR if member is not None else letters.ONCE_IN  # a stranger's address may be anybody's
+            facts = {"called": called, "in_reply_to": named}
+            asking.tell_once(tx, forum, "no-member", who.address_id, facts, now, once_in)
+        return Accepted(reply=_("This address is no member of {forum}.").format(forum=called))
     if inbound.author.proof >= Proof.SESSION:
         membership.leave(tx, forum.id, who.person_id)
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You left {forum}.").format(forum=forum.title))
-    asking.ask(tx, forum, asking.LEAVE, who.address_id, {"in_reply_to": named}, now)
+    asking.ask(tx, forum, asking.LEAVE, who, {"in_reply_to": named}, now)
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
@@ -104,6 +113,7 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     address_id = int(facts["address_id"])
     person_id = identity.person_at(tx, address_id)
     identity.verify(tx, address_id, now)
+    audit.record(tx, f"person:{person_id}", "confirm", str(facts["template"]), now, forum_id=forum.id)
     if facts["template"] != asking.LEAVE and bans.is_shut_out(tx, forum.id, person_id):
         raise Rejected("5.7.1", policy.shut_out_of(policy.shown_title(forum, is_member=False)))
     if facts["template"] == asking.WAS_IT_YOU:
@@ -116,7 +126,6 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
     else:
         _comes_in(tx, desk, forum, person_id, facts, named)
     forums.changed(tx, forum.id, "member", person_id, now)
-    audit.record(tx, f"person:{person_id}", "confirm", str(facts["template"]), now, forum_id=forum.id)
     return Accepted()
 
 

@@ -9,6 +9,8 @@ import pytest
 from server.delivery import notices
 
 FACTS = {
+    "delivery": "each",
+    "called": "pools",
     "forum": "Tide pools",
     "url": "https://talk.test/f/tides",
     "address": "tides@lists.test",

@@ -213,7 +213,9 @@ def test_what_nobody_proved_is_done_when_the_address_says_so(table: Table, bo: i
 def test_an_address_is_asked_one_thing_at_a_time(table: Table, bo: identity.Known) -> None:
     ask(table, "delivery weekly", proof=Proof.NONE)
     assert "answer that mail first" in ask(table, "hide", proof=Proof.NONE).reply
+    table.now += 1
     answered(table)
+    table.now += 1
     ask(table, "hide", proof=Proof.NONE)
     assert [letter.template for letter in sent(table)] == ["confirm-words", "answer", "confirm-words"]
 

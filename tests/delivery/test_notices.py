@@ -11,6 +11,7 @@ from server.delivery import notices
 FACTS = {
     "delivery": "each",
     "called": "pools",
+    "why": "",
     "forum": "Tide pools",
     "url": "https://talk.test/f/tides",
     "address": "tides@lists.test",

@@ -23,8 +23,8 @@ from server.errors import CommandError
 from server.i18n import _
 from server.moderation import audit
 from server.moving import export as export_
-from server.moving import intake, journal, reading, sources
-from server.moving.rejected import Rejections
+from server.moving import intake, reading, sources
+from server.moving.rejected import Rejections, file_for
 
 if TYPE_CHECKING:
     from server.house import Household
@@ -41,7 +41,7 @@ def import_(
     rejected: Annotated[
         Path | None,
         typer.Option(
-            "--rejected", metavar="FILE", help="Where to put what cannot be taken; else SLUG-rejected.mbox here."
+            "--rejected", metavar="FILE", help="What cannot be taken is added to it; else to SLUG-rejected.mbox here."
         ),
     ] = None,
     jobs: Annotated[
@@ -56,8 +56,7 @@ def import_(
     size = sum(source.size for source in found)
     with opened(config) as home:
         desk = _desk(home, forum)
-        resumed = home.store.read_now(_begun, desk.forum.id, [source.key for source in found if source.key])
-        rejections = Rejections(rejected or intake.path_for_rejected(desk.forum.slug), resumed)
+        rejections = Rejections(file_for(desk.forum.slug, rejected, [source.path for source in found]))
         wanted = jobs or (1 if size < SMALL else os.cpu_count() or 1)
         try:
             with reading.readers(wanted, desk, partial(_desk_elsewhere, config, forum)) as readers, _bar(size) as shown:
@@ -73,7 +72,7 @@ def import_(
         "rejected_file": str(rejections.path) if totals.rejected else None,
         "passed_over": [str(path) for path in passed],
     }
-    show.answer(as_json, data, _told(totals, rejections.path, passed))
+    show.answer(as_json, data, _told(totals, rejections, passed))
     if totals.unreadable:
         raise CommandError(_("Not read to the end: {files}").format(files="; ".join(totals.unreadable)))
 
@@ -126,17 +125,14 @@ def _new(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _told(totals: intake.Totals, rejected: Path, passed: list[Path]) -> str:
+def _told(totals: intake.Totals, rejected: Rejections, passed: list[Path]) -> str:
     lines = [f"imported {totals.imported}, duplicate {totals.duplicate}, rejected {totals.rejected}"]
     if totals.rejected:
-        lines.append(_("What was rejected is in {path}, each with its reason on top.").format(path=rejected))
+        said = _("What was rejected is in {path}, each with its reason on top.").format(path=rejected.path)
+        lines.append(said + (" " + _("It was there before, and was added to.") if rejected.added_to else ""))
     if passed:
         lines.append(_("Passed over, for they are no messages: {files}").format(files=", ".join(map(str, passed))))
     return "\n".join(lines)
-
-
-def _begun(tx: Connection, forum_id: int, keys: list[str]) -> bool:
-    return any(journal.so_far(tx, forum_id, key).position for key in keys)
 
 
 def _note(tx: Connection, forum_id: int, totals: intake.Totals, now: int) -> None:

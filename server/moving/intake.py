@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -133,17 +132,17 @@ class Intake:
             self._rejections.add(each, source.path, n, reason, self._desk.now())
         self._rejections.flush()
 
-        def work(tx: Connection) -> tuple[list[Brought], Progress]:
+        def work(tx: Connection) -> Progress:
             brought = bring(tx, self._desk, self._forum.slug, old)
+            self._late_refusals(source, number, found, read, brought)
             taken, unwanted = (sum(1 for one in brought if test(one)) for test in (_taken, _unwanted))
             rejected = len(refused) + unwanted
             after = done.on(found[-1].position, taken, len(found) - taken - rejected, rejected)
             if source.key:
                 journal.note(tx, self._forum.id, source.key, after, self._desk.now())
-            return brought, after
+            return after
 
-        brought, after = self._store.write_now(work)
-        self._late_refusals(source, number, found, read, brought)
+        after = self._store.write_now(work)
         self._add(
             Progress(
                 0, after.imported - done.imported, after.duplicate - done.duplicate, after.rejected - done.rejected
@@ -154,7 +153,7 @@ class Intake:
     def _late_refusals(
         self, source: Source, number: int, found: list[Found], read: list[Read], brought: list[Brought]
     ) -> None:
-        """What only the desk saw to be impossible."""
+        """What only the desk saw to be impossible; on the disk before the transaction that counts it ends."""
         ready = [
             (n, each)
             for n, (each, one) in enumerate(zip(found, read, strict=True), number + 1)
@@ -199,8 +198,3 @@ def _batches(chunks: Iterator[_Chunk]) -> Iterator[list[_Chunk]]:
         raise
     if held:
         yield held
-
-
-def path_for_rejected(slug: str) -> Path:
-    """Where they go if nothing else is said."""
-    return Path(f"{slug}-rejected.mbox")

@@ -93,9 +93,83 @@ def test_who_cannot_be_taken_is_in_a_file_with_the_reason_and_can_be_mended(
     assert len(text) < 100_000
     refused.write_text(text.replace("Subject: Anemones 2", "From: ben@shore.example\nSubject: Anemones 2"))
     assert counts(operator, str(refused), "--rejected", "still.mbox") == (2, 0, 0)
-    assert "already: name another file" in operator.fails(
-        "import", str(path), "--forum", "tides", "--rejected", str(path)
-    )
+
+
+def test_what_is_read_is_never_written_to(operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = box(tmp_path / "tides-rejected.mbox", *(mail(n, From="" if n == 1 else "ana@x.example") for n in range(300)))
+    was = path.read_bytes()
+    told = operator.do("import", path.name, "--forum", "tides").out
+    assert "imported 299, duplicate 0, rejected 1" in told
+    assert "tides-rejected-2.mbox" in told
+    assert path.read_bytes() == was
+    assert (tmp_path / "tides-rejected-2.mbox").read_text().count("X-Junto-Rejected: ") == 1
+    other = tmp_path / "link.mbox"
+    other.symlink_to(path)
+    for named in (path, other):
+        refusal = operator.fails("import", str(path), "--forum", "tides", "--rejected", str(named))
+        assert "is what is read here: name another file" in refusal
+    (tmp_path / "letter.mbox").write_text("Dear Ana,\n")
+    refusal = operator.fails("import", str(path), "--forum", "tides", "--rejected", "letter.mbox")
+    assert "already: name another file" in refusal
+
+
+def test_what_was_rejected_before_stays_and_stands_once(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = box(tmp_path / "a.mbox", *(mail(n, From="") for n in range(3)))
+    second = box(tmp_path / "b.mbox", mail(9, From=""))
+    refused = tmp_path / "tides-rejected.mbox"
+    assert "was added to" not in operator.do("import", str(first), "--forum", "tides").out
+    once = refused.read_bytes()
+    told = operator.do("import", str(second), "--forum", "tides").out
+    assert "It was there before, and was added to." in told
+    assert refused.read_bytes().startswith(once)
+    assert refused.read_text().count("X-Junto-Rejected: ") == 4
+    both = refused.read_bytes()
+    assert counts(operator, str(first)) == (0, 0, 3)
+    assert refused.read_bytes() == both
+
+
+@pytest.mark.parametrize("cut", [1, 40, 100, -1])
+def test_a_message_half_written_when_a_run_was_killed_is_made_whole(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = box(tmp_path / "a.mbox", *(mail(n, From="") for n in range(3)))
+    refused = tmp_path / "tides-rejected.mbox"
+    counts(operator, str(path))
+    whole = refused.read_bytes()
+    last = whole.rindex(b"\nFrom rejected ") + 1
+    refused.write_bytes(whole[:cut] if cut < 0 else whole[: last + cut])
+    counts(operator, str(path))
+    if cut in (1, 40):  # cut in the line between messages: that line is no message
+        assert refused.read_bytes().count(whole[whole.index(b"\n", last) :]) == 1
+    else:
+        assert refused.read_bytes() == whole
+
+
+def test_what_the_desk_refuses_is_on_the_disk_before_it_is_counted(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.desk import bring
+    from server.errors import Rejected
+
+    def nobody(*_args: object) -> None:
+        raise Rejected("5.1.1", "there is no such person")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bring, "_author", nobody)
+    path = box(tmp_path / "a.mbox", mail(1), mail(2))
+    noted = intake.journal.note
+
+    def note(*args: object) -> None:
+        assert (tmp_path / "tides-rejected.mbox").read_text().count("no such person") == 2
+        noted(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(intake.journal, "note", note)
+    assert counts(operator, str(path)) == (0, 0, 2)
 
 
 def test_a_broken_file_gives_what_it_has_and_the_next_one_is_read(operator: Operator, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_power_cuts_over_three_channels(tmp_path: Path, postfix: Postfix, synaps
         now = home.now()
         forums.create_community(tx, "shore", "Shore", now)
         forum = forums.create_forum(tx, "pools", "shore", title="Pools", mail_domain=domain, settle_ms=0, now=now)
+        forums.set_options(tx, "pools", {"room_messages": "topics"})  # each message of the room is a post of its own
         known = [identity.ensure(tx, "email", a, a[:3], now, verified=True) for a in (ana, bo)]
         for each in known:
             membership.join(tx, forum, each.person_id, each.address_id, now)

@@ -16,7 +16,6 @@ from urllib.parse import quote
 from bridges.email import authres, decoration, headers, identification, mime
 from bridges.email.content import content
 from bridges.email.headers import CRLF, bracketed, list_id, mailbox, message_ids, structured, unstructured
-from bridges.email.mailboxes import mailboxes
 from server import subjects
 from server.bridge import Forum, Post, Target
 from server.i18n import _
@@ -33,6 +32,9 @@ RECEIPTS = frozenset(  # who asks for a receipt would learn every member's addre
 TRACE = frozenset((b"return-path", b"delivered-to", b"bcc"))  # of the way to us; Delivered-To would look like a loop
 OURS = frozenset((b"archived-at",))
 PARENTS = (b"in-reply-to", b"references")
+TELLS_NOTHING = frozenset(
+    (b"date", b"subject", b"message-id", b"mime-version", b"auto-submitted", b"precedence", *PARENTS)
+)
 MUST = frozenset((b"list-id", b"list-unsubscribe", b"list-unsubscribe-post"))
 """What we change whatever is signed: whose list this is, and how to leave it. A signature that covers one of them is broken."""
 
@@ -282,12 +284,11 @@ def _rewritten(post: Post, kept: list[bytes]) -> tuple[list[bytes], list[bytes]]
     name, title = post.writer.name or _("A member"), post.forum.title
     new = [author(post, _("{name} via {forum}").format(name=name, forum=title))]
     if post.writer.hidden:
-        hidden = {
-            one.address.encode() for field in headers.named(kept, b"from") for one in mailboxes(headers.body(field))
-        }
-        before = kept
-        kept = [field for field in kept if not any(each in b"".join(field.split()).lower() for each in hidden)]
-        kept = headers.without(kept, (b"reply-to", b"received"))
-        if headers.named(before, b"to") and not headers.named(kept, b"to"):
-            new.append(to_forum("To", post.forum))
+        # An address can be spelled in too many ways to be looked for, so only what says nothing of its author goes along.
+        kept = [
+            field
+            for field in kept
+            if headers.name(field).startswith(b"content-") or headers.name(field) in TELLS_NOTHING
+        ]
+        new.append(to_forum("To", post.forum))
     return headers.without(kept, (b"from", b"sender")), new

@@ -26,7 +26,12 @@ def approve(tx: Connection, desk: Desk, name: str, actor: str, now: int) -> str:
     row = _taken(tx, name)
     forum = forums.by_id(tx, row.forum_id)
     names = queue.names(row)
-    if place.find(tx, forum.id, names) is not None:  # the id was taken while this one waited
+    twin = place.find(tx, forum.id, names)
+    if twin is not None and twin.person_id == posts.get(tx, row.post_id).person_id:
+        posts.empty(tx, row.post_id, "rejected", now)  # meanwhile the author sent it so that it was surely theirs
+        audit.record(tx, actor, APPROVE, row.name, now, forum_id=forum.id, detail=f"{forum.slug}/{twin.seq}")
+        return f"{forum.slug}/{twin.seq}"
+    if twin is not None:  # the id was taken by somebody else while this one waited
         names = [Ref(bridge.MESSAGE_ID, tokens.message_id(forum.mail_domain))]
     seq = accept.publish_held(tx, desk, forum, row.post_id, names, tuple(queue.parents(row)))
     audit.record(tx, actor, APPROVE, row.name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")

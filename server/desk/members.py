@@ -62,6 +62,8 @@ def leave(tx: Connection, desk: Desk, inbound: Leave, tell: bool = True) -> Resu
         if thing is None:
             raise Rejected("5.7.1", _("This link to leave is not valid (any more)."))
         subscription = subscriptions.by_id(tx, thing)
+        if subscription.forum_id != forums.addressed(tx, inbound.forum).id:
+            raise Rejected("5.7.1", _("This link to leave is another forum's."))
         membership.end_subscription(tx, subscription.id)
         forums.changed(tx, subscription.forum_id, "member", subscription.person_id or 0, now)
         return Accepted(reply=_("Done: nothing more is sent to this address."))
@@ -171,17 +173,27 @@ def _comes_in(
     letters.notice(tx, address_id, "welcome", forum.id, {"in_reply_to": named}, now)
     if facts["template"] != asking.POST or (before is not None and not before.may_post):
         return
+    others = False
     for row in queue.listing(tx, forum.id):
         waiting = posts.get(tx, row.post_id)
-        if waiting.person_id == person_id and row.awaits == queue.AUTHOR:
-            channel, _language = identity.reader(tx, address_id)
-            identity.ensure(tx, channel, identity.address(tx, address_id), waiting.author_name, now)
-            _publish_or_hand_over(tx, desk, forum, row, person_id)
+        if waiting.person_id != person_id or row.awaits != queue.AUTHOR:
+            continue
+        if row.name != facts.get(
+            "held"
+        ):  # they were asked of one post; anybody may have written the others in their name
+            queue.hand_over(tx, row.post_id, _("it came before its author was a member, and nobody asked them of it"))
+            others = True
+            continue
+        channel, _language = identity.reader(tx, address_id)
+        identity.ensure(tx, channel, identity.address(tx, address_id), waiting.author_name, now)
+        _publish_or_hand_over(tx, desk, forum, row, person_id)
+    if others:
+        reports.report(tx, desk, forum, now)
 
 
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:
     """A mail to a subscription did not arrive, be it a post or our own question whether they do."""
-    subscription, of_probe = _of_bounce_token(tx, desk, inbound.token)
+    subscription, of_probe = _of_bounce_token(tx, desk, inbound)
     own = subscriptions.by_id(tx, subscription).address
     said = next((one for one in inbound.each if one.address == own), inbound)
     if said.refusal is not None:
@@ -191,15 +203,16 @@ def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:
 
 def report(tx: Connection, desk: Desk, inbound: Report) -> Result:
     """Somebody called mail to the subscription spam."""
-    subscription, _of_probe = _of_bounce_token(tx, desk, inbound.token)
+    subscription, _of_probe = _of_bounce_token(tx, desk, inbound)
     health.complained(tx, desk, subscription, inbound.detail)
     return Accepted()
 
 
-def _of_bounce_token(tx: Connection, desk: Desk, token: str) -> tuple[int, bool]:
-    """The subscription, and whether the token was printed on a probe."""
+def _of_bounce_token(tx: Connection, desk: Desk, inbound: Bounce | Report) -> tuple[int, bool]:
+    """The subscription of the forum, and whether the token was printed on a probe."""
+    forum = forums.addressed(tx, inbound.forum)
     for kind in ("bounces", "probe"):
-        thing = handles.printed_on(tx, desk.secret, kind, token)
-        if thing is not None:
+        thing = handles.printed_on(tx, desk.secret, kind, inbound.token)
+        if thing is not None and subscriptions.by_id(tx, thing).forum_id == forum.id:
             return thing, kind == "probe"
     raise Rejected("5.1.1", _("There is no such address here."))

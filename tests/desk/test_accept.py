@@ -9,7 +9,23 @@ import pytest
 import sqlalchemy as sa
 
 from server import clock
-from server.bridge import MESSAGE_ID, Accepted, Act, Attachment, Author, Duplicate, Held, Letter, Proof, Ref, Retract
+from server.bridge import (
+    MESSAGE_ID,
+    Accepted,
+    Act,
+    Attachment,
+    Author,
+    Bounce,
+    Doubt,
+    Duplicate,
+    Held,
+    Leave,
+    Letter,
+    Proof,
+    Ref,
+    Refusal,
+    Retract,
+)
 from server.delivery import fuse, outbox
 from server.desk import change, decide, letters, members
 from server.errors import Rejected
@@ -22,6 +38,7 @@ from server.store.schema import (
     people,
     posts,
     revisions,
+    subscriptions,
     threads,
 )
 from tests.desk.conftest import POST, Table
@@ -267,13 +284,52 @@ def test_a_confirmation_works_once(table: Table) -> None:
     forum = table.forum()
     table.post("eve", "hello")
     eve = rows(table, sa.select(posts.c.address_id))[0].address_id
-    data = {"address_id": eve, "template": "confirm-post"}
+    data = {"address_id": eve, "template": "confirm-post", "held": rows(table, sa.select(held.c.name))[0].name}
     token = table.do(handles.grant, "confirm", forum, data, table.now, 60_000)
     act = Act("pools", Author("post", "anybody@x.test"), "confirm", token)
     table.do(members.act, table.desk, act)
     assert rows(table, sa.select(posts.c.state)) == [("published",)]
     with pytest.raises(Rejected):
         table.do(members.act, table.desk, act)
+
+
+def test_one_confirmation_publishes_the_post_that_it_was_asked_of(table: Table) -> None:
+    """Another one in the same name may be a forgery: a moderator looks at it."""
+    forum = table.forum()
+    asked_of = table.post("vic", "Where are limpets?", subject="My question")
+    table.post("vic", "Insults.", subject="Forged")
+    vic = rows(table, sa.select(posts.c.address_id))[0].address_id
+    data = {"address_id": vic, "template": "confirm-post", "held": asked_of.name}
+    token = table.do(handles.grant, "confirm", forum, data, table.now, 60_000)
+    table.do(members.act, table.desk, Act("pools", Author("post", "vic@x.test"), "confirm", token))
+    found = rows(table, sa.select(posts.c.subject, posts.c.state).order_by(posts.c.id))
+    assert found == [("My question", "published"), ("Forged", "held")]
+    assert rows(table, sa.select(held.c.awaits)) == [("moderators",)]
+
+
+def test_a_post_that_was_held_and_then_came_surely_is_published_once(table: Table) -> None:
+    table.forum()
+    table.member("ana")
+    waits = table.post("ana", "One and only", name="<1@x.test>", doubt=Doubt.FAILS)
+    table.post("ana", "One and only", name="<1@x.test>", proof=Proof.AUTHENTICATED)
+    assert table.do(decide.approve, table.desk, waits.name, "command", table.now) == "pools/1"
+    assert rows(table, sa.select(posts.c.state, posts.c.seq).order_by(posts.c.id)) == [
+        ("rejected", None),
+        ("published", 1),
+    ]
+
+
+def test_a_token_of_one_forum_does_nothing_at_another(table: Table) -> None:
+    table.forum()
+    table.forum("birds")
+    table.member("bo")
+    mine = rows(table, sa.select(subscriptions.c.id))[0].id
+    leave, back = [table.do(handles.printed, table.desk.secret, kind, mine) for kind in ("leave", "bounces")]
+    with pytest.raises(Rejected):
+        table.do(members.leave, table.desk, Leave("birds", token=leave))
+    with pytest.raises(Rejected):
+        table.do(members.bounce, table.desk, Bounce("birds", back, Refusal.GONE))
+    assert rows(table, sa.select(subscriptions.c.state)) == [("active",)]
 
 
 def test_who_joined_without_a_name_gets_the_one_on_the_first_post_that_is_surely_theirs(table: Table) -> None:

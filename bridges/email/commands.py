@@ -47,6 +47,7 @@ _PHRASES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("digest day", "digest-day", "digest_day", "day"), ("digest-day",)),
     "delete": ("delete",),
     "resume": ("resume",),
+    **dict.fromkeys(("link", "link with", "link to"), ("link",)),
 }
 _MEANS: Mapping[tuple[str, str], tuple[str, ...]] = {  # as other list programs say it
     ("delivery", "on"): ("delivery", "each"),
@@ -67,7 +68,7 @@ _MEANS: Mapping[tuple[str, str], tuple[str, ...]] = {  # as other list programs 
     ("join", "nodigest"): ("join", "each"),
 }
 _ONE_WORD = frozenset(
-    ("delivery", "conversations", "timezone", "language", "addressed", "own-posts", "digest-hour", "digest-day")
+    ("delivery", "conversations", "timezone", "language", "addressed", "own-posts", "digest-hour", "digest-day", "link")
 )
 _NUMBERED = frozenset(("mute", "unmute", "follow", "unfollow", "delete"))
 _CLASSIC = frozenset(("subscribe", "sub", "signon", "unsubscribe", "unsub", "signoff"))

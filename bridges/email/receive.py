@@ -109,7 +109,7 @@ def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
             raise Rejected(
                 "5.7.0", _("your answer seems to say no, so nothing was done; to confirm, answer with the one word yes")
             )
-        return Act(to.slug, author, "confirm", to.token, ref=_ref(mail))
+        return Act(to.slug, author, "confirm", to.token, ref=_ref(mail), words=reply.first_words(_words(mail.body())))
     if to.function == "mod":
         return Act(to.slug, author, "mod", to.token, ref=_ref(mail), words=reply.first_words(_words(mail.body())))
     if to.function == "request":

@@ -106,6 +106,11 @@ def kept(tx: Connection) -> list[int]:
     return list(tx.scalars(sa.select(letters.c.id).where(letters.c.kind == "letter", ~booked).order_by(letters.c.id)))
 
 
+def merge(tx: Connection, gone: int, into: int) -> None:
+    """Letters of, and notices about, the one person are the other's."""
+    tx.execute(sa.update(letters).where(letters.c.person_id == gone).values(person_id=into))
+
+
 def get(tx: Connection, letter_id: int) -> Row[Any]:
     return tx.execute(sa.select(letters).where(letters.c.id == letter_id)).one()
 

@@ -95,6 +95,16 @@ _ASKED: Mapping[str, Template] = {
         ),
         days=14,
     ),
+    "confirm-link": _to_confirm(
+        N_("Are you the same person? {asker}"),
+        N_(
+            "{asker}{called} wants to be one person here with {asked}, which is this address of yours: with one name, and with "
+            "what both wrote in {forum} and the other forums of {site}.\n\n"
+            "If that is you, answer this mail with the one word\n\n    yes\n\nor press the button on this page:\n\n{link}\n\n"
+            "If it is not, ignore this: nothing changes, and {asker} is not told that you read it. Whoever you say yes to can write "
+            "in your name, and change and delete what you wrote.\n"
+        ),
+    ),
     "invite": _to_confirm(
         N_("You are invited to {forum}"),
         N_(
@@ -132,7 +142,9 @@ WORDS = N_(
     "  timezone ZONE         where you live, such as Europe/Lisbon\n"
     "  language pt           in which language these mails are\n"
     "  delete 12             take back your post number 12\n"
-    "  resume                mail comes again after it was stopped"
+    "  resume                mail comes again after it was stopped\n"
+    "  link ADDRESS          be one person with another address of yours,\n"
+    "                        such as your Matrix id; it is asked first"
 )
 _TOLD: Mapping[str, Template] = {
     "welcome": Template(
@@ -183,6 +195,14 @@ _TOLD: Mapping[str, Template] = {
         N_("Your request to {forum}"),
         N_("{results}\n\nOther words that are understood: write “help” to {request}, or answer this mail with it.\n"),
         answer="request",
+    ),
+    "linked": Template(
+        N_("{one} and {other} are one person now"),
+        N_(
+            "{one} and {other} are one person now in every forum of {site}: with one name, and with what both wrote. "
+            "What is sent to you by mail stays as it was.\n\n"
+            "If this is a mistake, write to the people who run {forum}: {owner}.\n"
+        ),
     ),
     "letter-sent": Template(
         N_("Sent to {name} only: {subject}"),

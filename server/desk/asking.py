@@ -22,7 +22,8 @@ from server.people import identity, membership
 
 JOIN, LEAVE, WORDS = "confirm-join", "confirm-leave", "confirm-words"
 POST, WAS_IT_YOU = "confirm-post", "was-this-you"  # about a post that waits: join and publish it? was this you?
-QUESTIONS = (JOIN, LEAVE, WORDS, POST, WAS_IT_YOU)
+LINK = "confirm-link"  # are you the same person as they at another address?
+QUESTIONS = (JOIN, LEAVE, WORDS, POST, WAS_IT_YOU, LINK)
 QUESTIONS_AN_HOUR = 200  # of one forum, all addresses together
 QUESTIONS_A_DAY = 10  # of one kind, to an address that answers them
 ANSWERS = ("answer", "help", "no-member")  # of these together an address that proves nothing gets one a day

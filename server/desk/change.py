@@ -115,4 +115,6 @@ def refuse_others(
 
 def may_change(tx: Connection, forum: Row[Any], author_id: int | None, person_id: int) -> bool:
     """Whether that person may change a post of that author: their own, or as a moderator anybody's."""
+    if author_id is not None:
+        author_id = identity.survivor(tx, author_id)  # lines of talk remember who said them by whom they were then
     return person_id == author_id or membership.moderates(membership.of(tx, person_id, forum.id))

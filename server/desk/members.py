@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row
 from server import bridge, clock
 from server.bridge import Accepted, Act, Bounce, Duplicate, Held, Join, Leave, Proof, Report, Result
 from server.delivery import health, letters
-from server.desk import Desk, answers, asking, author, decide, forums, policy, posts, reports, screen, wishes
+from server.desk import Desk, answers, asking, author, decide, forums, linking, policy, posts, reports, screen, wishes
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import audit, bans, queue
@@ -96,17 +96,19 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
         return answers.act(tx, desk, inbound)
     named = bridge.message_id(inbound.ref)
     if inbound.verb == "confirm" and inbound.token:
-        return _confirm(tx, desk, forum, inbound.token, named)
+        return _confirm(tx, desk, forum, inbound, named)
     author.refuse_shut_out(tx, forum, inbound.author, author.find(tx, inbound.author))
     who = author.ensure(tx, inbound.author, desk.now(), named=False)
     asking.tell_once(tx, forum, "help", who.address_id, {"in_reply_to": named}, desk.now())
     return Accepted()
 
 
-def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str | None) -> Result:
-    """What the question was about happens now: join, leave, words of a request, or publish what waits and join."""
+def _confirm(tx: Connection, desk: Desk, forum: Row[Any], inbound: Act, named: str | None) -> Result:
+    """What the question was about happens now: join, leave, words of a request, be one person, or publish what waits and join."""
     now = desk.now()
-    grant = handles.redeem(tx, "confirm", token, now)
+    grant = handles.redeem(tx, "confirm", inbound.token or "", now)
+    if grant is not None and grant.data["template"] == asking.LINK:
+        linking.refuse_unless_meant(tx, desk, inbound, grant.data)
     if grant is None or grant.thing_id != forum.id or not handles.use(tx, grant.id, now):
         raise Rejected(
             "5.7.1", _("This question was answered before, or is too old. If nothing came of it, please ask again.")
@@ -120,7 +122,9 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], token: str, named: str
         raise Rejected("5.7.1", policy.shut_out_of(policy.shown_title(forum, is_member=False)))
     if facts["template"] == asking.WAS_IT_YOU:
         return _it_was_me(tx, desk, forum, person_id, str(facts["held"]))
-    if facts["template"] == asking.LEAVE:
+    if facts["template"] == asking.LINK:
+        person_id = linking.confirmed(tx, desk, forum, facts, person_id)
+    elif facts["template"] == asking.LEAVE:
         membership.leave(tx, forum.id, person_id)
         letters.notice(tx, address_id, "left", forum.id, {"in_reply_to": named}, now)
     elif facts["template"] == asking.WORDS:

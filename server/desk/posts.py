@@ -224,6 +224,15 @@ def react(tx: Connection, post_id: int, person_id: int, key: str, channel: str, 
     return int(row.id)
 
 
+def merge(tx: Connection, gone: int, into: int) -> None:
+    """What one person wrote and signed is the other's; a sign that both set stays once."""
+    tx.execute(posts.update().where(posts.c.person_id == gone).values(person_id=into))
+    other = reactions.alias("other")
+    same = (other.c.post_id == reactions.c.post_id) & (other.c.key == reactions.c.key) & (other.c.person_id == into)
+    tx.execute(reactions.delete().where(reactions.c.person_id == gone, sa.exists().where(same)))
+    tx.execute(reactions.update().where(reactions.c.person_id == gone).values(person_id=into))
+
+
 # The tree, for `place` ----------------------------------------------------------------------------------------------
 def parent_of(tx: Connection, post_id: int) -> int | None:
     return tx.scalar(sa.select(posts.c.parent_id).where(posts.c.id == post_id))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row
 from server import limits
 from server.bridge import Ref
 from server.delivery import health, letters
-from server.desk import Desk, change, forums, place, sending
+from server.desk import Desk, change, forums, linking, place, sending
 from server.errors import CommandError, Rejected
 from server.i18n import _, ngettext, speaking
 from server.people import identity, marks, membership, options, subscriptions
@@ -36,7 +36,7 @@ _OPTIONS: Mapping[str, tuple[str, str]] = {  # verb: option of a member, and its
     "digest-day": ("digest_day", ""),
 }
 _MARKS = ("mute", "unmute", "follow", "unfollow")
-VERBS = (*_OPTIONS, *_MARKS, "delete", "resume")
+VERBS = (*_OPTIONS, *_MARKS, "delete", "resume", "link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,8 @@ def understand(tx: Connection, desk: Desk, by: Member, words: Sequence[str]) -> 
     if verb in _OPTIONS:
         key, fixed = _OPTIONS[verb]
         return _option(tx, desk, by, verb, key, fixed or value)
+    if verb == "link":
+        return _link(tx, desk, by, value)
     return _delete(tx, desk, by, value) if verb == "delete" else _resume(tx, desk, by)
 
 
@@ -152,6 +154,16 @@ def _marked(verb: str) -> str:
         "follow": _("You follow “{subject}”: it comes even where your delivery is topics or mentions."),
         "unfollow": _("“{subject}” comes only as your delivery says."),
     }[verb]
+
+
+# Who one is -----------------------------------------------------------------------------------------------------------
+def _link(tx: Connection, desk: Desk, by: Member, value: str) -> Wish:
+    other = linking.other(tx, desk, by.forum, by.person_id, value)
+
+    def do() -> str:
+        return linking.ask(tx, desk, by.forum, by.person_id, by.address_id, other)
+
+    return Wish(("link", value), f"link {value}", do)
 
 
 # Posts and mailboxes --------------------------------------------------------------------------------------------------

@@ -28,3 +28,9 @@ def last_at(tx: Connection, actor: str, verb: str, forum_id: int) -> int:
     """When somebody did that last in the forum; 0: never."""
     mine = (audit.c.actor == actor, audit.c.verb == verb, audit.c.forum_id == forum_id)
     return tx.scalar(select(func.max(audit.c.at)).where(*mine)) or 0
+
+
+def count(tx: Connection, actor: str, verb: str, forum_id: int, since: int) -> int:
+    """How often somebody did that in the forum since then."""
+    mine = (audit.c.actor == actor, audit.c.verb == verb, audit.c.forum_id == forum_id, audit.c.at >= since)
+    return tx.scalar(select(func.count()).select_from(audit).where(*mine)) or 0

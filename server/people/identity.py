@@ -173,6 +173,25 @@ def verify(tx: Connection, address_id: int, now: int) -> None:
     tx.execute(update(addresses).where(unverified).values(verified_at=now))
 
 
+def merge(tx: Connection, gone: int, into: int) -> None:
+    """Two people were one all along: the addresses of `gone` are `into`'s from now on. What else was theirs moves by `desk.linking`."""
+    name = person(tx, gone).name
+    tx.execute(update(addresses).where(addresses.c.person_id == gone).values(person_id=into))
+    tx.execute(update(people).where(people.c.id == into, people.c.name == "").values(name=name))
+    tx.execute(update(people).where((people.c.id == gone) | (people.c.merged_into == gone)).values(merged_into=into))
+
+
+def of_key(tx: Connection, key: str) -> int | None:
+    """The id of the person with that opaque key, or of whom they were merged into."""
+    row = tx.execute(select(people.c.id, people.c.merged_into).where(people.c.key == key)).first()
+    return None if row is None else int(row.merged_into or row.id)
+
+
+def survivor(tx: Connection, person_id: int) -> int:
+    """The person, or whom they were merged into."""
+    return int(person(tx, person_id).merged_into or person_id)
+
+
 def set_person(tx: Connection, person_id: int, values: Mapping[str, Any]) -> None:
     """Set columns of a person: language, timezone. A new time zone goes through `sending`, which knows digests."""
     tx.execute(update(people).where(people.c.id == person_id).values(**values))

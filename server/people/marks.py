@@ -66,6 +66,14 @@ def moved(tx: Connection, thread_id: int, into: int) -> None:
     tx.execute(update(thread_marks).where(_k.thread_id == thread_id).values(thread_id=into))
 
 
+def merge(tx: Connection, gone: int, into: int) -> None:
+    """The marks of one person are the other's from now on; where both have one, the other's stays."""
+    other = thread_marks.alias("other")
+    twice = (other.c.person_id == into) & (other.c.thread_id == _k.thread_id)
+    tx.execute(delete(thread_marks).where(_k.person_id == gone, select(other.c.at).where(twice).exists()))
+    tx.execute(update(thread_marks).where(_k.person_id == gone).values(person_id=into))
+
+
 def muting(tx: Connection, post_ids: list[int]) -> set[tuple[int, int]]:
     """Which subscriptions muted the threads of which of these posts: (subscription, post)."""
     return {(row.id, row.post_id) for row in tx.execute(_MUTED, {"posts": post_ids})} if post_ids else set()

@@ -19,6 +19,7 @@ from server.store.upsert import insert_new
 
 ROLES = ("member", "moderator", "owner")  # each may what the ones before it may
 MODERATORS = ("moderator", "owner")
+_STATES = ("banned", "active", "pending", "left")  # of two memberships that become one, the first of these stays
 
 _OF = select(memberships).where(
     memberships.c.person_id == bindparam("person"), memberships.c.forum_id == bindparam("forum")
@@ -33,6 +34,11 @@ def of(tx: Connection, person_id: int, forum_id: int) -> Row[Any] | None:
 def by_id(tx: Connection, membership_id: int) -> Row[Any] | None:
     """The membership with that id."""
     return tx.execute(select(memberships).where(memberships.c.id == membership_id)).first()
+
+
+def of_person(tx: Connection, person_id: int) -> list[Row[Any]]:
+    """Every membership of the person, whatever its state, oldest first."""
+    return list(tx.execute(select(memberships).where(memberships.c.person_id == person_id).order_by(memberships.c.id)))
 
 
 def join(
@@ -154,6 +160,30 @@ def set_member(tx: Connection, forum_id: int, person_id: int, values: Mapping[st
         raise NotFound(_("This person is no member of the forum."))
     if values.get("state") == "banned":
         subscriptions.end_all(tx, forum_id, person_id)
+
+
+def merge(tx: Connection, gone: int, into: int) -> None:
+    """Memberships of `gone` become `into`'s. Where both have one, the higher role stays and every restriction of either.
+
+    The row that is over stays with `gone`: letters to its private address still find who it was.
+    """
+    for theirs in tx.execute(select(memberships).where(memberships.c.person_id == gone)).all():
+        mine = of(tx, into, theirs.forum_id)
+        if mine is None:
+            tx.execute(update(memberships).where(memberships.c.id == theirs.id).values(person_id=into))
+            continue
+        both = (mine, theirs)
+        living = [row for row in both if row.state == "active"]
+        values = {
+            "state": min((row.state for row in both), key=_STATES.index),
+            "role": max((row.role for row in living), key=ROLES.index, default=mine.role),
+            "may_post": mine.may_post and theirs.may_post,
+            "hide_address": mine.hide_address or theirs.hide_address,
+            "joined_at": min((row.joined_at for row in living), default=mine.joined_at),
+        }
+        tx.execute(update(memberships).where(memberships.c.id == mine.id).values(**values))
+        if theirs.state != "left":
+            tx.execute(update(memberships).where(memberships.c.id == theirs.id).values(state="left"))
 
 
 def renew_via(tx: Connection, secret: bytes, forum_id: int, person_id: int, now: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from server import clock, tokens
 from server.store.schema import sessions
@@ -33,3 +33,8 @@ def person_of(tx: Connection, token: str, now: int) -> int | None:
 def close(tx: Connection, token: str) -> None:
     """Sign out; nothing happens if there is no such session."""
     tx.execute(delete(sessions).where(sessions.c.hash == tokens.token_hash(token)))
+
+
+def merge(tx: Connection, gone: int, into: int) -> None:
+    """Who is signed in as the one person is signed in as the other."""
+    tx.execute(update(sessions).where(sessions.c.person_id == gone).values(person_id=into))

@@ -179,6 +179,17 @@ def bounced(tx: Connection, subscription_id: int, permanent: bool, status: str, 
     tx.execute(insert(bounces), row | {"diagnostic": diagnostic[:DIAGNOSTIC_CHARS]})
 
 
+def merge(tx: Connection, gone: int, into: int) -> None:
+    """What is sent to the one person's addresses is sent to the other's from now on."""
+    tx.execute(update(subscriptions).where(subscriptions.c.person_id == gone).values(person_id=into))
+
+
+def of_person(tx: Connection, forum_id: int, person_id: int) -> Row[Any] | None:
+    """The person's subscription in the forum, the one that is active before others."""
+    theirs = _WITH_ADDRESS.where(subscriptions.c.forum_id == forum_id, subscriptions.c.person_id == person_id)
+    return tx.execute(theirs.order_by(subscriptions.c.state != "active", subscriptions.c.id)).first()
+
+
 # Digests --------------------------------------------------------------------------------------------------------------
 def digests_begin(tx: Connection, subscription_id: int, now: int) -> None:
     """Digests of this subscription hold what is posted from now on; the next one is due at the member's hour."""

@@ -18,7 +18,7 @@ from server.web.context import house, page
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which question it is (the name of its template); what it is about: the subject of a post, or `wishes`, a line each."""
+    """Which question it is (the name of its template); what it is about: the subject of a post, who asks, or `wishes`, a line each."""
 
     forum: Row[Any]
     question: str
@@ -31,7 +31,7 @@ def _question(tx: Connection, token: str, now: int) -> Asked:
     if grant is None:
         raise NotFound("no such token")
     held = queue.find(tx, str(grant.data["held"])) if grant.data.get("held") else None
-    subject = posts.get(tx, held.post_id).subject if held is not None else ""
+    subject = posts.get(tx, held.post_id).subject if held is not None else str(grant.data.get("asker", ""))
     wishes = tuple(" ".join(words) for words in grant.data.get("commands", ()))
     return Asked(forums.by_id(tx, grant.thing_id), str(grant.data["template"]), subject, wishes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from bridges.email import fields
@@ -10,6 +11,8 @@ from server import limits
 
 _ADDRESS = frozenset(range(0x21, 0x100)) - frozenset(b'"(),:;<>[\\]')
 READ_BYTES = 32 * 1024  # of one field
+
+_PLAIN = re.compile(rb'[^"(<,;:=]+')  # what means nothing but itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,10 @@ def mailboxes(value: bytes) -> list[Named]:
             state = _State()
             at += 1
         else:
-            state.phrase.append(c)
-            at += 1
+            plain = _PLAIN.match(data, at)
+            end = plain.end() if plain is not None else at + 1
+            state.phrase += data[at:end]
+            at = end
     _finish(state, found)
     return found
 

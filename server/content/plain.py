@@ -15,6 +15,7 @@ from server.content.sanitize import REL, link
 QUOTE_DEPTH = 20  # what is quoted more often stands at this depth
 WRAP_COLUMNS = 50  # lines shorter than this are not wrapped prose
 _URL = re.compile(r"(?<!\w)https?://[^\s<>\"]{1,2000}")
+_NO_SIGNS = bytes(code for code in range(128) if chr(code).isalnum() or chr(code).isspace())
 _ALIGNED = re.compile(r"\S {3}")
 _INDENT = re.compile(r" {1,40}")
 _WIDE = re.compile("[\u2e80-\uffdc]")
@@ -103,8 +104,10 @@ def _columns_matter(paragraph: Sequence[str]) -> bool:
 
 def _drawn(text: str) -> bool:
     """Whether there are more signs than letters in it, as in a picture of letters and in hardly any sentence."""
-    signs = sum(not c.isalnum() and not c.isspace() for c in text)
-    return 2 * signs > len(text) - text.count(" ") and text.isascii()
+    if not text.isascii():
+        return False
+    signs = len(text.encode("ascii").translate(None, _NO_SIGNS))
+    return 2 * signs > len(text) - text.count(" ")
 
 
 def _pre(lines: list[str]) -> str:
@@ -143,6 +146,8 @@ def _inline(line: str) -> str:
 
 def _linked(text: str) -> str:
     """Text as HTML in which absolute web addresses are links."""
+    if "://" not in text:
+        return escape(text, quote=False)
     out: list[str] = []
     place = 0
     for match in _URL.finditer(text):

@@ -12,6 +12,7 @@ from bridges.matrix import MatrixBridge, wire
 from bridges.matrix.tests.homeserver import Answer, Asked, Homeserver, error
 from bridges.matrix.tests.samples import ANA, Outcomes, lot, picture, png, post, reply, said
 from server.bridge import EditItem, Failed, Later, Outbound, Outcome, PostItem, RetractionItem, Sent, StateItem, Writer
+from server.errors import Deferred
 from tests.fakes import RecordingHouse, forum
 
 ROOM = "!room"
@@ -369,3 +370,19 @@ async def test_a_homeserver_that_sends_our_words_elsewhere_is_away(
     assert isinstance(outcome, Later)
     assert outcome.down
     assert homeserver.count("/elsewhere") == 0
+
+
+async def test_a_disk_that_is_away_makes_no_part_be_said_twice(
+    bridge: MatrixBridge, homeserver: Homeserver, house: RecordingHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(hash: str) -> BytesIO:
+        raise Deferred("our disk does not answer")
+
+    item = PostItem(post(files=(picture(),)))
+    with monkeypatch.context() as broken:
+        broken.setattr(house, "open_blob", away)
+        assert isinstance(await say(bridge, item), Later)
+    homeserver._transactions.clear()  # what a homeserver does with transaction ids after a day
+    house.blobs["f00d"] = png()
+    assert isinstance(await say(bridge, item), Sent)
+    assert [content["msgtype"] for content in homeserver.sent()] == ["m.text", "m.image"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import BinaryIO, TypeVar
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from server.store.db import Store
 from server.store.rows import BridgeRows
 
 T = TypeVar("T")
+_PROBE_BYTES, _PROBE_MOST = 4_096, 1 << 20  # what a healthy disk must take; of a file that it refused, up to so much
 
 
 class Household:
@@ -98,7 +100,8 @@ class Household:
         parts = dict(self._reported)
         try:
             await self.store.read(lambda tx: tx.execute(sa.text("SELECT 1")).scalar())
-            parts["database"] = Health(True)
+            takes = self.store.takes_writes()
+            parts["database"] = Health(takes, "" if takes else "it took no writes within the last minute")
         except JuntoError as error:
             parts["database"] = Health(False, str(error))
         parts["disk"] = await asyncio.to_thread(self._disk)
@@ -107,10 +110,13 @@ class Household:
     def _disk(self) -> Health:
         try:
             probe = self.config.data_dir / ".writable"
-            probe.write_bytes(b"")
-            probe.unlink()
+            probe.write_bytes(bytes(min(max(_PROBE_BYTES, self.blobs.refused), _PROBE_MOST)))
+            self.blobs.refused = 0
         except OSError as error:
             return Health(False, f"{self.config.data_dir} cannot be written: {error.strerror}")
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
         return Health(True)
 
     def for_bridge(self, name: str) -> BridgeHouse:

@@ -26,10 +26,14 @@ _PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
 
 
 class Blobs:
-    """The blob directory, `path`/ab/cdef…; safe for several writers at once."""
+    """The blob directory, `path`/ab/cdef…; safe for several writers at once.
+
+    `refused`: how many bytes the last file had that the disk did not take; 0 once it takes some again.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._root = Path(path)
+        self.refused = 0
 
     def put(self, data: bytes) -> str:
         """Store the bytes and answer their name, a hex SHA-256. Raises StoreUnavailable when the disk does not take them."""
@@ -41,7 +45,9 @@ class Blobs:
                 _write(target, data)
             _sync(target.parent)  # also when it was there: another writer may not have come so far
         except OSError as error:
+            self.refused = len(data)
             raise StoreUnavailable("our disk does not take attachments, please try again later") from error
+        self.refused = 0
         return name
 
     def get(self, hash: str) -> bytes:

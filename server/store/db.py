@@ -37,6 +37,9 @@ BUSY_MS = 30_000
 READERS = 4
 POSTGRES_THREADS = 8
 OF_THE_STATEMENT = ("22", "23", "42", "54")  # classes of SQLSTATE: data, constraint, syntax, program limit
+REFUSED_SECONDS = (
+    60.0  # a database that refused a write counts as sick for so long, though a smaller one be taken meanwhile
+)
 RETRIES = 5  # of a transaction that PostgreSQL sends back: serialization failure, deadlock
 
 _log = log.get("store")
@@ -60,6 +63,7 @@ class Store:
         self._threads = ThreadPoolExecutor(READERS if self._sqlite else POSTGRES_THREADS, "store")
         self._listeners: list[tuple[asyncio.AbstractEventLoop, str, asyncio.Event]] = []
         self._closed = False
+        self._refused_at: float | None = None
 
     def open(self) -> None:
         """Bring the tables up to date. Raises JuntoError if the database is newer than the code, StoreUnavailable if it is away."""
@@ -109,12 +113,14 @@ class Store:
                 with self._engine.begin() as tx:
                     answer = work(tx, *args, **kwargs)
                     hints = tx.info.pop("hints", set())
+                self._taken()
                 self._tell(hints)
             except DBAPIError as error:
                 if _sent_back(error) and attempt + 1 < RETRIES:
                     time.sleep(0.01 * 2**attempt)
                     continue
                 if _away(error):
+                    self._refused_at = time.monotonic()
                     raise StoreUnavailable from error
                 raise
             return answer
@@ -131,6 +137,15 @@ class Store:
             if _away(error):
                 raise StoreUnavailable from error
             raise
+
+    def takes_writes(self) -> bool:
+        """False where the last write failed by the database's or the disk's fault, or one did within the last minute."""
+        return self._refused_at is None
+
+    def _taken(self) -> None:
+        refused_at = self._refused_at
+        if refused_at is not None and time.monotonic() - refused_at > REFUSED_SECONDS:
+            self._refused_at = None
 
     def hints(self, topic: str) -> asyncio.Event:
         """An event of the running loop that is set after each commit that called `after` with the topic."""
@@ -170,6 +185,7 @@ class Store:
                 hints = tx.info.pop("hints", set())
         except Exception as error:  # noqa: BLE001  the writer's loop edge: a disk error defers the whole group
             metrics.LOOP_ERRORS.labels("store").inc()
+            self._refused_at = time.monotonic()
             _log.error("write group deferred", error=str(error), size=len(group))
             for job in group or [first]:
                 unavailable = StoreUnavailable()
@@ -178,6 +194,7 @@ class Store:
             return
         metrics.COMMIT_SECONDS.observe(time.monotonic() - begun)
         metrics.GROUP_SIZE.observe(len(group))
+        self._taken()
         for done, (answer, problem) in zip(group, outcomes, strict=True):
             done.finish(answer, problem)
         self._tell(hints)

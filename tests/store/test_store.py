@@ -99,3 +99,18 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
         tx.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(JuntoError, match="newer"):
         db.Store(f"sqlite:///{tmp_path}/junto.db").open()
+
+
+async def test_a_full_database_is_told_of_until_it_takes_writes_again(
+    store: db.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.takes_writes()
+    await store.write(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1"))  # no more than there are
+    with pytest.raises(StoreUnavailable):
+        await store.write(put, "large", "x" * 2_000_000)
+    await store.write(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 100000"))
+    assert not store.takes_writes(), "a small write that was taken proves little"
+    monkeypatch.setattr(db, "REFUSED_SECONDS", 0.0)
+    assert not store.takes_writes(), "nothing was written since"
+    await store.write(put, "large", "x" * 2_000_000)
+    assert store.takes_writes()

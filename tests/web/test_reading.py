@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from server.archive.masking import Mask
+from server.content import attachments
 from server.errors import StoreUnavailable
 from tests.web.conftest import Reader
 
@@ -191,6 +193,30 @@ async def test_without_a_disk_we_are_not_ready(reader: Reader, rows: Rows, monke
     (reader.home.config.data_dir / ".writable").mkdir()
     answer = await reader.get("/healthz")
     assert (answer.status, (await answer.json())["degraded"]) == (503, ["disk"])
+
+
+async def test_a_database_or_a_disk_that_takes_nothing_is_told_until_it_does(
+    reader: Reader, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wrong() -> tuple[int, list[str]]:
+        answer = await reader.get("/healthz")
+        return answer.status, (await answer.json())["degraded"]
+
+    def full(*_about: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    home = reader.home
+    with monkeypatch.context() as broken:
+        broken.setattr(attachments, "_write", full)
+        broken.setattr(Path, "write_bytes", full)
+        with pytest.raises(StoreUnavailable):
+            home.blobs.put(b"x" * 100_000)
+        assert home.blobs.refused == 100_000
+        assert await wrong() == (503, ["disk"])
+    assert await wrong() == (200, [])
+    assert home.blobs.refused == 0
+    monkeypatch.setattr(home.store, "takes_writes", lambda: False)
+    assert await wrong() == (503, ["database"])
 
 
 async def test_no_page_and_no_link_on_it_tells_an_address_in_a_subject(reader: Reader, rows: Rows) -> None:

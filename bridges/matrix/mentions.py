@@ -13,6 +13,8 @@ from bridges.matrix.tags import pieces
 PEOPLE = 50  # in one message; more are not looked up
 LINKED = 10  # in one post of ours; whoever writes more names does not ask for people's attention
 _PREFIXES = ("https://matrix.to/#/", "matrix:u/")
+_BARE = re.compile(r"(?P<url>https://matrix\.to/#/(?:@|%40)[^\s()<>\[\]]{1,400})")
+_MARKDOWN = re.compile(r"\[(?P<words>[^\[\]\n]{0,255})\]\(" + _BARE.pattern + r"\)")
 _END = r"(?![A-Za-z0-9_-]|[.:][A-Za-z0-9])"  # an id does not end in the middle of a longer one
 
 
@@ -49,6 +51,25 @@ def linked(html: str) -> list[str]:
         if person is not None and len(found) < LINKED:
             found[person] = None
     return list(found)
+
+
+def unlinked(text: str) -> tuple[str, list[str]]:
+    """Plain words with the text of each link to a person instead of the link, as some clients write them; and who they are.
+
+    A bare link becomes the id, which becomes a name later.
+    """
+    found: dict[str, None] = {}
+
+    def words(match: re.Match[str]) -> str:
+        url = match.group("url").rstrip(".,:;!?")  # the sentence's, where the link is bare
+        person = mentioned(url)
+        if person is None:
+            return match.group(0)
+        found[person] = None
+        return match.groupdict().get("words") or person + match.group("url")[len(url) :]
+
+    text = _MARKDOWN.sub(words, text)
+    return _BARE.sub(words, text), list(found)[:PEOPLE]
 
 
 def occurring(people: tuple[str, ...], *texts: str | None) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from bridges.matrix import forms
 from bridges.matrix.forms import Malformed as Malformed
 from bridges.matrix.markup import Picture, Rich, clean, from_matrix, without_fallback
-from bridges.matrix.mentions import listed
+from bridges.matrix.mentions import listed, unlinked
 from bridges.matrix.names import POST_MARK, is_foreign_ghost, is_id, is_ours, media_parts, split_user
 from server.limits import NAME_CHARS
 
@@ -176,9 +176,10 @@ def _said(kind: str, content: Event) -> Message:
         rich = from_matrix(clean(content["formatted_body"]))
     for picture in rich.pictures:
         body = body.replace(picture.mxc, picture.words)
+    body, named = unlinked(body)
     # Plain words would give away what is hidden; the house makes them of the HTML, with the warning before them.
     text = "" if rich.hides and rich.html else body
-    people = tuple(dict.fromkeys((*listed(content), *rich.people)))
+    people = tuple(dict.fromkeys((*listed(content), *rich.people, *named)))
     return Message(text, rich.html or None, media, rich.pictures, people)
 
 

@@ -47,7 +47,8 @@ class Posts:
                 break
             except (Trouble, Deferred) as trouble:
                 if not isinstance(trouble, Trouble) or trouble.status != 413 or done.form is Form.SHORT or done.events:
-                    await self._house.write(lambda rows: rows.put("progress", named(key, room), done.stored()))
+                    if done != Progress():
+                        await self._house.write(lambda rows: rows.put("progress", named(key, room), done.stored()))
                     raise
                 done.form = Form(done.form + 1)
         refs = tuple(Ref(compose.SPACE, event, number) for number, event in enumerate(done.events.values()))

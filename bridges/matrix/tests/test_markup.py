@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridges.matrix.markup import PICTURES, Rich, from_matrix, shown, to_matrix
-from bridges.matrix.mentions import listed, mentioned, with_names, with_names_in_html
+from bridges.matrix.mentions import listed, mentioned, unlinked, with_names, with_names_in_html
 from bridges.matrix.tags import pieces
 from bridges.matrix.tests import schemas
 
@@ -144,6 +144,22 @@ def test_mentions_that_are_none_mention_nobody(mentions: object) -> None:
 
 def test_listed_people_are_each_once() -> None:
     assert listed({"m.mentions": {"user_ids": ["@a:x.test", "@a:x.test"], "room": True}}) == ("@a:x.test",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "people"),
+    [
+        ("[Ana](https://matrix.to/#/@ana:hs.test): hi", "Ana: hi", ["@ana:hs.test"]),
+        ("[@ana:hs.test](https://matrix.to/#/%40ana:hs.test)", "@ana:hs.test", ["@ana:hs.test"]),
+        ("(https://matrix.to/#/@ana:hs.test?via=x)", "(@ana:hs.test)", ["@ana:hs.test"]),
+        ("[room](https://matrix.to/#/#room:hs.test)", "[room](https://matrix.to/#/#room:hs.test)", []),
+        ("[x](https://example.org/@ana:hs.test)", "[x](https://example.org/@ana:hs.test)", []),
+        ("[](https://matrix.to/#/@ana:hs.test)", "@ana:hs.test", ["@ana:hs.test"]),
+        ("[" * 60_000, "[" * 60_000, []),
+    ],
+)
+def test_a_link_to_a_person_in_plain_words_is_their_name(text: str, words: str, people: list[str]) -> None:
+    assert unlinked(text) == (words, people)
 
 
 EVIL = [

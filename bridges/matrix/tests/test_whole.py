@@ -155,6 +155,14 @@ async def test_people_who_are_mentioned_have_names(bridge: MatrixBridge, house: 
     assert post.html == "Ana Ferreira: ask Bruno"
 
 
+async def test_a_mention_as_some_clients_write_it_in_plain_words_is_a_name(
+    bridge: MatrixBridge, house: RecordingHouse
+) -> None:
+    link = f"https://matrix.to/#/{USER}"
+    post = await said(bridge, house, body=f"[{USER}]({link}) or [Bruno]({link}) or {link}: hi")
+    assert post.text == "Bruno or Bruno or Bruno: hi"
+
+
 async def test_an_edit_has_names_too(bridge: MatrixBridge, house: RecordingHouse, homeserver: Homeserver) -> None:
     homeserver.events["$1"] = {"sender": USER, "content": {"msgtype": "m.text", "body": "x"}}
     fresh = {"msgtype": "m.text", "body": f"ask {USER}", "m.mentions": {"user_ids": [USER]}}

@@ -1,7 +1,7 @@
 """HTML as its tags and the text between them, one look at each. Pure; builds no tree and repairs nothing.
 
-A parser that repairs as browsers do makes a hundred megabytes of some sixty kilobytes of unclosed tags, and a room's HTML is
-anybody's. Who needs a tree gets the house's, which has limits; here tags are only renamed, dropped or put in.
+A parser that repairs as browsers do makes gigabytes of some sixty kilobytes of unclosed tags, and a room's HTML is anybody's.
+Who needs a tree gets the house's, which has limits; here tags are only renamed, dropped or put in.
 """
 
 from __future__ import annotations

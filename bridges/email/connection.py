@@ -15,17 +15,18 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope
 
 from bridges.email.addresses import Mailbox
-from server import limits
+from bridges.email.gate import Gate
 from server.bridge import Forum
 
 IDLE_SECONDS = 300  # RFC 5321 section 4.5.3.2.7
 CONTENT_SECONDS = 900
 COMMAND_BYTES = 2_048  # RFC 5321 section 4.5.3.1.4 says 512 and more with extensions
 READ_BYTES = 64 * 1024
-IN_FLIGHT_BYTES = 4 * limits.MESSAGE_BYTES  # content of all connections that is not yet answered
+SLOW_SECONDS, SLOW_BYTES = 60.0, 32_000  # content that comes in smaller steps than this is not waited for
 
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's: it writes what strangers send as it came
 
+_TOO_SLOW = "421 4.4.2 the message comes too slowly, please come again"
 END = b"\r\n.\r\n"  # nothing else ends a message: a bare LF is content (CVE-2023-51764 and its kin)
 _CODES = {
     "214": "2.0.0",
@@ -62,30 +63,6 @@ class Envelopes(Envelope):
         self.destinations: list[tuple[Mailbox, Forum | None]] = []
 
 
-class Gate:
-    """What all connections of a listener share: how many there are and how many bytes they hold."""
-
-    def __init__(self, connections: int = limits.CONNECTIONS, in_flight: int = IN_FLIGHT_BYTES) -> None:
-        self.connections: set[Connection] = set()
-        self.closing = False
-        self._most, self._bytes_left = connections, in_flight
-
-    def admit(self, connection: Connection) -> bool:
-        if self.closing or len(self.connections) >= self._most:
-            return False
-        self.connections.add(connection)
-        return True
-
-    def take(self, count: int) -> bool:
-        if count > self._bytes_left:
-            return False
-        self._bytes_left -= count
-        return True
-
-    def give_back(self, count: int) -> None:
-        self._bytes_left += count
-
-
 class Connection(SMTP):
     """A client's connection. `answering` while its message is being accepted, until the answer is written."""
 
@@ -105,6 +82,7 @@ class Connection(SMTP):
         # the class's own table is shared by all connections and cleared by each
         self.command_size_limits = collections.defaultdict(lambda: COMMAND_BYTES)
         self.answering = False
+        self.host: str | None = None
         self._gate = gate
         self._turned_away = False
 
@@ -113,6 +91,9 @@ class Connection(SMTP):
 
     # The connection itself ---------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        # whoever may speak LMTP is an MTA of ours
+        self.host = None if self.lmtp or not isinstance(peer, tuple) else self._gate.host(str(peer[0]))
         if self._gate.admit(self):
             super().connection_made(transport)
             return
@@ -124,7 +105,7 @@ class Connection(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         if self._turned_away:
             return
-        self._gate.connections.discard(self)
+        self._gate.leave(self)
         super().connection_lost(error)
 
     def eof_received(self) -> bool | None:
@@ -178,10 +159,12 @@ class Connection(SMTP):
             self.envelope = self._create_envelope()
             await self.push(status)
         finally:
-            self._gate.give_back(held[0])
+            self._gate.give_back(self, held[0])
             self.answering = False
         self._reset_timeout()
-        if self._gate.closing:
+        if status == _TOO_SLOW:
+            cast(asyncio.Transport, self.transport).close()
+        elif self._gate.closing:
             self.hang_up()
 
     async def _content(self, held: list[int]) -> str | None:
@@ -194,14 +177,13 @@ class Connection(SMTP):
         last = False
         while not last:
             try:
-                chunk = await self._reader.readuntil(END)
-                last = True
-            except asyncio.LimitOverrunError as more:
-                chunk = await self._reader.read(more.consumed)
+                chunk, last = await self._chunk()
+            except TimeoutError:
+                return _TOO_SLOW
             size += len(chunk)
             if refusal is None and self.data_size_limit and size > self.data_size_limit + len(END):
                 refusal = "552 5.3.4 the message is larger than this server takes"
-            elif refusal is None and not self._gate.take(len(chunk)):
+            elif refusal is None and not self._gate.take(self, len(chunk)):
                 refusal = "452 4.3.1 too much mail at once, please come again"
             elif refusal is None:
                 held[0] += len(chunk)
@@ -214,6 +196,20 @@ class Connection(SMTP):
             content = b"".join(chunks)[:-3].replace(b"\r\n.", b"\r\n")[2:]
             self.envelope.content = self.envelope.original_content = content
         return refusal
+
+    async def _chunk(self) -> tuple[bytes, bool]:
+        """More of the content, and whether it is the last of it. Raises TimeoutError where it comes too slowly."""
+        come = len(self._reader._buffer)  # type: ignore[attr-defined]
+        while True:
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    return await self._reader.readuntil(END), True
+            except asyncio.LimitOverrunError as more:
+                return await self._reader.read(more.consumed), False
+            except TimeoutError:
+                before, come = come, len(self._reader._buffer)  # type: ignore[attr-defined]
+                if come - before < SLOW_BYTES:
+                    raise
 
 
 class LmtpConnection(Connection, LMTP):

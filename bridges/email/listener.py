@@ -10,14 +10,16 @@ import asyncio
 import errno
 import os
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from aiosmtpd.smtp import Envelope, Session
 
 from bridges.email.addresses import OPERATOR, POST, Mailbox, ascii_domain, read_local, split
 from bridges.email.authentication import NOTHING_SAID, Authentication, Peer, Verdict
-from bridges.email.connection import Connection, Envelopes, Gate, LmtpConnection, one_line
+from bridges.email.connection import Connection, Envelopes, LmtpConnection, one_line
 from bridges.email.dns import Resolver
+from bridges.email.gate import Gate, Guest
 from bridges.email.parse import Mail, parse, refuse_loops
 from bridges.email.receive import hangs_on_author, inbound
 from bridges.email.rspamd import Filter, Report, Thing
@@ -233,7 +235,7 @@ class Listener:
         self._spam = Filter(settings.rspamd, report or house.report)
         authentication = Authentication(settings, resolver or Resolver(settings.resolver))
         self._reception = Reception(house, settings, authentication, self._spam)
-        self._gate = gate or Gate()
+        self._gates = {"smtp": gate or Gate(settings.networks), "lmtp": Gate()}
         self._size = size or limits.MESSAGE_BYTES
         self._servers: list[asyncio.Server] = []
         self.ports: dict[str, int] = {}
@@ -250,7 +252,7 @@ class Listener:
                 continue
             host, port = host_port(where)
             try:
-                server = await loop.create_server(lambda kind=kind: self._connection(kind, loop), host, port)  # type: ignore[misc]
+                server = await loop.create_server(partial(self._connection, kind, self._gates[name], loop), host, port)
             except OSError as problem:
                 await self.stop()
                 raise ConfigError(_cannot_listen(key, where, problem)) from None
@@ -258,23 +260,28 @@ class Listener:
             self.ports[name] = int(server.sockets[0].getsockname()[1])
             logger.info("listening", door=name, host=host, port=self.ports[name])
 
-    def _connection(self, kind: type[Connection], loop: asyncio.AbstractEventLoop) -> Connection:
-        return kind(self._reception, self._gate, self._settings.domain, self._size, loop)
+    def _connection(self, kind: type[Connection], gate: Gate, loop: asyncio.AbstractEventLoop) -> Connection:
+        return kind(self._reception, gate, self._settings.domain, self._size, loop)
+
+    def _guests(self) -> list[Guest]:
+        return [guest for gate in self._gates.values() for guest in gate.connections]
 
     async def stop(self) -> None:
         """Close the doors, let what is being accepted finish and be answered, hang up."""
-        self._gate.closing = True
         for server in self._servers:
             server.close()
         self._servers.clear()
-        answering = [connection for connection in self._gate.connections if connection.answering]
-        for connection in self._gate.connections - set(answering):
-            connection.hang_up()
+        for gate in self._gates.values():
+            gate.closing = True
+        answering = [guest for guest in self._guests() if guest.answering]
+        for guest in self._guests():
+            if not guest.answering:
+                guest.hang_up()
         if answering:
-            over = [asyncio.ensure_future(connection.answered()) for connection in answering]
+            over = [asyncio.ensure_future(guest.answered()) for guest in answering]
             await asyncio.wait(over, timeout=STOP_SECONDS)
-        for connection in list(self._gate.connections):
-            connection.hang_up()
+        for guest in self._guests():
+            guest.hang_up()
         if self._reception.under_way:
             await asyncio.wait(self._reception.under_way, timeout=STOP_SECONDS)
         await self._spam.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -26,3 +26,11 @@ def is_direct(peer: str) -> bool:
     """Whether the peer's address is one of the world's: what comes from beside us was taken by an MTA of ours, and says nothing."""
     found = address(peer)
     return found is not None and found.is_global
+
+
+def source(peer: str) -> str | None:
+    """What is counted as one host (IPv6: a network of 64 bits); None for what is beside us: an MTA there brings everybody's mail."""
+    found = address(peer)
+    if found is None or not found.is_global:
+        return None
+    return str(ip_network((found, 64 if found.version == 6 else 32), strict=False))

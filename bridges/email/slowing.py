@@ -6,8 +6,6 @@ asks too often is taken and dropped, for it was answered today; to refuse it wou
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
 from bridges.email import peers
 from server import limits
 from server.bridge import Inbound, Join, Leave, Proof, Request
@@ -30,15 +28,7 @@ class Slowing:
         """Count what would be answered; False: drop it. Raises Deferred for a host that is too busy: who means it comes again."""
         if not isinstance(thing, Request | Join | Leave) or thing.author is None or thing.author.proof > Proof.NONE:
             return True
-        source = _source(peer)
+        source = peers.source(peer)
         if source is not None and not self._sources.allow(source):
             raise Deferred(_("very many requests come from your host; please try again later"), "4.7.1")
         return self._addresses.allow(f"{thing.forum} {thing.author.address}")
-
-
-def _source(peer: str) -> str | None:
-    """What is counted as one host; None for one of our own networks: an MTA in front of us brings everybody's mail."""
-    address = peers.address(peer)
-    if address is None or not address.is_global:
-        return None
-    return str(ip_network((address, 64 if address.version == 6 else 32), strict=False))

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bridges.email.connection import Gate
 from bridges.email.dns import NOTHING, Answer, Resolver
+from bridges.email.gate import Gate
 from bridges.email.listener import Listener
 from bridges.email.settings import Settings
 from server.bridge import NewPost

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
-from bridges.email.connection import Gate, path
-from bridges.email.tests.dialogue import HELLO, client, data, listening, posts, speak, to, two_forums
+from bridges.email import connection
+from bridges.email.connection import path
+from bridges.email.gate import CONNECTIONS_A_HOST, Gate
+from bridges.email.tests.dialogue import HELLO, LHELLO, client, data, listening, posts, speak, to, two_forums
+from server import limits
 
 
 # Sizes and lines -----------------------------------------------------------------------------------------------------------
@@ -76,6 +81,85 @@ async def test_connections_are_counted() -> None:
             await speak(door.ports["smtp"], "S: 421 4.3.2\nS: ")
             await first.speak("C: QUIT\nS: 221\nS: ")
         await speak(door.ports["smtp"], HELLO)
+
+
+async def test_what_was_answered_holds_nothing_and_what_comes_is_added_up() -> None:
+    house = two_forums()
+    mail = "\n    C: From: a@b.test\n    C: Message-ID: <{n}@b.test>\n    C:\n    C: " + "x" * 100_000 + "\n    C: ."
+    again = "\n    C: MAIL FROM:<ana@members.test>\n    S: 250" + to("tides@lists.test")
+    async with listening(house, gate=Gate(in_flight=150_000)) as door, client(door.ports["smtp"]) as one:
+        await one.speak(HELLO + to("tides@lists.test") + data("250", message=mail.format(n=0)))
+        for n in range(1, 5):
+            await one.speak(again + data("250", message=mail.format(n=n)))
+        await one.speak(again + data("452 4.3.1", message=mail.format(n=9).replace("C: x", "C: " + "y" * 60_000)))
+    assert len(house.accepted) == 5
+
+
+async def test_content_that_hangs_is_ended_and_gives_its_room_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SLOW_SECONDS", 0.05)
+    gate = Gate(in_flight=150_000)
+    held = r"    C| From: a@b.test\r\n\r\n" + "x" * 130_000
+    async with listening(two_forums(), gate=gate) as door:
+        await speak(
+            door.ports["smtp"],
+            HELLO + to("tides@lists.test") + "\n    C: DATA\n    S: 354\n" + held + "\n    S: 421 4.4.2\n    S: ",
+        )
+        await speak(door.ports["smtp"], HELLO + to("tides@lists.test") + data("250"))
+
+
+class Somebody:
+    """A connection as a gate sees it."""
+
+    answering = False
+
+    def __init__(self, gate: Gate, peer: str) -> None:
+        self.host = gate.host(peer)
+
+    def hang_up(self) -> None: ...
+
+    async def answered(self) -> None: ...
+
+
+def test_a_host_has_its_share_and_no_more() -> None:
+    gate = Gate(in_flight=4_000)
+    first, same, other = (Somebody(gate, peer) for peer in ("2a00:1:2:3::4", "2a00:1:2:3:5::6", "2a00:1:2:4::4"))
+    assert gate.take(first, 600)
+    assert not gate.take(same, 600), "the same network of 64 bits"
+    assert gate.take(same, 400)
+    assert not gate.take(first, 1)
+    assert gate.take(other, 1_000)
+    gate.give_back(first, 600)
+    assert gate.take(same, 600)
+    inside = Somebody(gate, "127.0.0.1")
+    assert gate.take(inside, 2_000), "all that is left"
+    assert not gate.take(Somebody(gate, "1.2.3.4"), 1), "and no more than there is"
+
+
+def test_a_host_has_so_many_connections_and_our_own_network_all() -> None:
+    gate = Gate(trusted=(ip_network("9.9.9.0/24"),), connections=100)
+    guests = [Somebody(gate, "::ffff:1.2.3.4") for _ in range(CONNECTIONS_A_HOST + 1)]
+    assert [gate.admit(guest) for guest in guests] == [True] * CONNECTIONS_A_HOST + [False]
+    gate.leave(guests[-1])  # who was never in takes nobody's place
+    assert not gate.admit(Somebody(gate, "1.2.3.4"))
+    assert gate.admit(Somebody(gate, "1.2.3.5"))
+    gate.leave(guests[0])
+    assert gate.admit(Somebody(gate, "1.2.3.4"))
+    own = [Somebody(gate, peer) for peer in ["9.9.9.9", "10.1.2.3", "::1", "127.0.0.1"] * 30]
+    assert sum(gate.admit(guest) for guest in own) == 100 - CONNECTIONS_A_HOST - 1
+
+
+async def test_a_full_door_shuts_no_other() -> None:
+    house = two_forums()
+    async with listening(house, gate=Gate(connections=1, in_flight=10)) as door, client(door.ports["smtp"]) as first:
+        await first.speak(HELLO + to("tides@lists.test"))
+        await speak(door.ports["smtp"], "S: 421 4.3.2\nS: ")
+        await speak(door.ports["lmtp"], LHELLO + to("tides@lists.test") + data("250"))
+    assert len(house.accepted) == 1
+
+
+async def test_the_largest_message_fits_into_the_share_of_a_host() -> None:
+    gate = Gate()
+    assert gate.take(Somebody(gate, "1.2.3.4"), limits.MESSAGE_BYTES + 64)
 
 
 @pytest.mark.parametrize(

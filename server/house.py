@@ -6,7 +6,7 @@ Turns what came in into one unit of work at the desk; derives content off the ev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import BinaryIO, TypeVar
 
@@ -21,7 +21,7 @@ from server.delivery import outbox
 from server.desk import Desk, accept, book, change, commands, correct, forums, letters, members, place, tidy
 from server.desk.prepare import Prepared, Written, prepare
 from server.errors import JuntoError, Rejected, StoreUnavailable
-from server.people import identity, subscriptions
+from server.people import identity, membership, subscriptions
 from server.store.db import Store
 from server.store.rows import BridgeRows
 
@@ -151,6 +151,15 @@ class BridgeHouse:
         def work(tx: Connection) -> Forum | None:
             forum_id = subscriptions.room_forum(tx, self._name, address)
             return forums.view(forums.by_id(tx, forum_id), self.base_url) if forum_id is not None else None
+
+        return await self._home.store.read(work)
+
+    async def forums_with(self, address: str) -> Sequence[Forum]:
+        def work(tx: Connection) -> list[Forum]:
+            known = identity.find(tx, self._name, address)
+            rows = membership.of_person(tx, known.person_id) if known is not None else []
+            active = [row.forum_id for row in rows if membership.is_active(row)]
+            return [forums.view(forums.by_id(tx, forum_id), self.base_url) for forum_id in active]
 
         return await self._home.store.read(work)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import BinaryIO, TypeVar
 
@@ -90,6 +90,7 @@ class RecordingHouse:
         self.rows = RecordingRows()
         self.blobs: dict[str, bytes] = {}
         self.rooms: dict[str, str] = {}
+        self.members: dict[str, list[str]] = {}
         self.refs: set[Ref] = set()
         self.health: tuple[bool, str] | None = None
         self.nudges = 0
@@ -107,6 +108,9 @@ class RecordingHouse:
     async def forum_of(self, address: str) -> Forum | None:
         slug = self.rooms.get(address)
         return self.forums[slug] if slug else None
+
+    async def forums_with(self, address: str) -> Sequence[Forum]:
+        return [self.forums[slug] for slug in self.members.get(address, ())]
 
     async def attach(self, forum: str, address: str) -> None:
         self.rooms[address] = forum

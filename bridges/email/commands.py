@@ -47,6 +47,7 @@ _PHRASES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("digest day", "digest-day", "digest_day", "day"), ("digest-day",)),
     "delete": ("delete",),
     "resume": ("resume",),
+    "trace": ("trace",),
     **dict.fromkeys(("link", "link with", "link to"), ("link",)),
 }
 _MEANS: Mapping[tuple[str, str], tuple[str, ...]] = {  # as other list programs say it
@@ -70,7 +71,7 @@ _MEANS: Mapping[tuple[str, str], tuple[str, ...]] = {  # as other list programs 
 _ONE_WORD = frozenset(
     ("delivery", "conversations", "timezone", "language", "addressed", "own-posts", "digest-hour", "digest-day", "link")
 )
-_NUMBERED = frozenset(("mute", "unmute", "follow", "unfollow", "delete"))
+_NUMBERED = frozenset(("mute", "unmute", "follow", "unfollow", "delete", "trace"))
 _CLASSIC = frozenset(("subscribe", "sub", "signon", "unsubscribe", "unsub", "signoff"))
 _HABITS = frozenset(("subscribe", "subscribe me", "unsubscribe", "unsubscribe me", "unsub", "signoff", "remove me"))
 _ENDS = frozenset(("end", "quit", "exit", "stop"))

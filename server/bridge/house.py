@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, TypeVar
 
@@ -62,6 +62,9 @@ class House(Protocol):
 
     async def forum_of(self, address: str) -> Forum | None:
         """The forum whose posts go to this room address of the calling bridge."""
+
+    async def forums_with(self, address: str) -> Sequence[Forum]:
+        """The forums that whoever has this address of the calling bridge is a member of, the one joined first first."""
 
     async def attach(self, forum: str, address: str) -> None:
         """This address (a room) of the calling bridge gets the forum's posts from now on; those it missed are booked too."""

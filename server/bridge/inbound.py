@@ -142,9 +142,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Private words to somebody behind an address of ours. `to`: "author" (with `token`), "owners", or "operator".
+    """Private words to somebody behind an address of ours. `to`: "author" (with `token` or `key`), "owners", or "operator".
 
-    `forum` is None only for the operator. `original` is what came, byte for byte.
+    `key` is the author's opaque one (`Writer.key`). `forum` is None only for the operator, and with a `key`: then it is one that both
+    are members of. `original` is what came, byte for byte.
     """
 
     to: str
@@ -156,6 +157,7 @@ class Letter:
     original: bytes | None = None
     ref: Ref | None = None
     automatic: bool = False
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ class Request:
     `commands`: each a verb and what follows it: "help"; "join" [MODE]; "leave"; "whoami"; "delivery" MODE; "conversations" HOW;
     "mute", "unmute", "follow", "unfollow" [N]; "hide"; "show"; "name" NAME; "timezone" ZONE; "language" TAG; "addressed" forum or direct;
     "own-posts" yes or no; "digest-hour" HOUR; "digest-day" DAY; "delete" N; "resume"; "link" ADDRESS;
-    "unknown", for words that are none of these.
+    "who" [N], who wrote a post; "trace" [N], where it went; "unknown", for words that are none of these.
     `about`: the names of what it answers, nearest first, for verbs that mean a thread.
     """
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from server import clock
+from server.delivery import chat_notices
 from server.i18n import _
 
 
@@ -142,6 +143,7 @@ WORDS = N_(
     "  timezone ZONE         where you live, such as Europe/Lisbon\n"
     "  language pt           in which language these mails are\n"
     "  delete 12             take back your post number 12\n"
+    "  trace 12              where your post number 12 went\n"
     "  resume                mail comes again after it was stopped\n"
     "  link ADDRESS          be one person with another address of yours,\n"
     "                        such as your Matrix id; it is asked first"
@@ -304,12 +306,15 @@ TEMPLATES: Mapping[str, Template] = {**_ASKED, **_TOLD, **_HELD}
 """Every notice by its name: what somebody is asked to act upon, and what they are only told."""
 
 
-def compose(template: str, facts: Mapping[str, str]) -> tuple[str, str]:
+def compose(template: str, facts: Mapping[str, str], in_chat: bool = False) -> tuple[str, str]:
     """(subject, text) in the reader's language. `facts`: forum, address, url, link, name, subject, reason, results, whichever it names.
 
-    Raises KeyError for a name that is no template's.
+    `in_chat`: the words for a chat, and no subject where there are such words. Raises KeyError for a name that is no template's.
     """
-    words, filled = TEMPLATES[template], _Forgiving({"commands": _(WORDS), **facts})
+    listed = _(chat_notices.WORDS) if in_chat else _(WORDS)
+    words, filled = TEMPLATES[template], _Forgiving({"commands": listed, **facts})
+    if in_chat and template in chat_notices.TEXTS:
+        return "", _(chat_notices.TEXTS[template]).format_map(filled)
     text = _(words.text).format_map(filled)
     return _(words.subject).format_map(filled), "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 

@@ -27,7 +27,7 @@ def notice(tx: Connection, desk: Desk, row: Row[Any], channel: str, secret: str 
     site = urlsplit(desk.base_url).hostname or "localhost"
     facts = {key: str(value) for key, value in data.items() if value is not None} | {"site": site}
     if template.link and secret:
-        facts["link"] = desk.base_url + template.link.format(token=secret)
+        facts |= {"link": desk.base_url + template.link.format(token=secret), "code": secret}
     language = data.get("language") or "en"
     enclosed: tuple[bytes, ...] = ()
     with speaking(language):
@@ -40,7 +40,7 @@ def notice(tx: Connection, desk: Desk, row: Row[Any], channel: str, secret: str 
             elif "posts" in data:
                 held = waiting.about(tx, desk, channel, data, forum, facts.get("link", ""))
                 facts, enclosed = facts | held.facts, held.enclosed
-        subject, text = notices.compose(row.template, facts)
+        subject, text = notices.compose(row.template, facts, channel in desk.channels(takes_back=True))
     return bridge.NoticeItem(
         id=row.id,
         forum=forum,

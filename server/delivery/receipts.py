@@ -71,8 +71,14 @@ def is_gone(tx: Connection, letter: Row[Any]) -> bool:
 
 
 def facts(tx: Connection, desk: Desk, letter: Row[Any], forum: bridge.Forum) -> dict[str, str]:
-    """What the receipt says: the post's subject and page, and a line for each kind of place it went to."""
+    """What the receipt says: the post's subject and page, and where it went."""
     post = tx.execute(sa.select(posts).where(_p.id == int(json.loads(letter.data)["post"]))).one()
+    listed = places(tx, desk, post, forum)
+    return {"subject": post.subject or forum.title, "post_url": f"{forum.url}/{post.seq}", "places": listed}
+
+
+def places(tx: Connection, desk: Desk, post: Row[Any], forum: bridge.Forum) -> str:
+    """A line for each kind of place that a post went to."""
     sent: dict[str, int] = {"mailbox": 0, "room": 0, "waiting": 0}
     for row in tx.execute(_SENT, {"post": post.id}):
         if row.state == "sent":
@@ -81,7 +87,7 @@ def facts(tx: Connection, desk: Desk, letter: Row[Any], forum: bridge.Forum) -> 
             sent["waiting"] += row.number
     later = tx.scalar(_IN_DIGESTS, {"forum": forum.id, "person": post.person_id}) or 0
     everybody = forum.visibility == "public"
-    places = [
+    kinds = [
         ngettext("{count} mailbox", "{count} mailboxes", sent["mailbox"]).format(count=sent["mailbox"]),
         ngettext("the room", "{count} rooms", sent["room"]).format(count=sent["room"]) if sent["room"] else "",
         ngettext(
@@ -96,5 +102,4 @@ def facts(tx: Connection, desk: Desk, letter: Row[Any], forum: bridge.Forum) -> 
         if sent["waiting"]
         else "",
     ]
-    listed = "\n".join(f"  - {place}" for place in places if place)
-    return {"subject": post.subject or forum.title, "post_url": f"{forum.url}/{post.seq}", "places": listed}
+    return "\n".join(f"  - {kind}" for kind in kinds if kind)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row
 from server import bridge, clock
 from server.bridge import Accepted, Duplicate, Join, Leave, Proof, Request, Result
 from server.delivery import letters, notices
-from server.desk import Desk, asking, author, forums, members, wishes
+from server.desk import Desk, asking, author, forums, members, questions, wishes
 from server.errors import CommandError, Rejected
 from server.i18n import _, speaking
 from server.moderation import audit
@@ -94,12 +94,25 @@ def _one(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...], alone:
             turn.lines.append(f"{verb}: {reply}")
     elif verb == "whoami":
         turn.lines.append(_whoami(tx, turn))
-    elif verb == "help" or verb not in wishes.VERBS:
-        turn.lines.append(_(notices.WORDS) if verb == "help" else _("The rest of your mail was not understood."))
+    elif verb == "help":
+        turn.lines.append(_(notices.WORDS))
+    elif verb not in (*wishes.VERBS, *questions.VERBS):
+        turn.lines.append(_("The rest of your mail was not understood."))
     elif not turn.is_member:
         turn.lines.append(_("{verb}: this address is no member of {forum}.").format(verb=verb, forum=turn.forum.title))
+    elif verb in questions.VERBS:
+        turn.lines.append(_told(tx, desk, turn, words))
     else:
         _wish(tx, desk, turn, words)
+
+
+def _told(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> str:
+    if not turn.proved:
+        return _("{verb}: this is told only where something shows that the mail is yours.").format(verb=words[0])
+    try:
+        return questions.answer(tx, desk, turn.by, words)
+    except CommandError as problem:
+        return str(problem)
 
 
 def _joins_or_leaves(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...], alone: bool) -> str:
@@ -173,8 +186,9 @@ def _whoami(tx: Connection, turn: _Turn) -> str:
         facts.append((forum.title, member.role))
         facts.append((_("your address"), _("hidden") if member.hide_address else _("shown on mails that you write")))
         mailbox = subscriptions.at(tx, forum.id, turn.who.address_id)
+        mailbox = mailbox or subscriptions.of_person(tx, forum.id, person.id)
         if mailbox is None or mailbox.state == "ended":
-            facts.append((_("delivery"), _("nothing is sent to this address")))
+            facts.append((_("delivery"), _("nothing is sent by mail")))
         else:
             facts += _delivery(mailbox)
     return "\n".join(f"{key}: {value}" for key, value in facts)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from server import bridge, clock, tokens
 from server.bridge import Accepted, Letter, Proof, Result
 from server.delivery import letters
-from server.desk import Desk, author, forums
+from server.desk import Desk, author, forums, policy
 from server.errors import Rejected
 from server.i18n import _
 from server.people import handles, identity, membership
@@ -29,11 +29,11 @@ def accept(tx: Connection, desk: Desk, inbound: Letter) -> Result:
         return Accepted()
     if inbound.to == OPERATOR:
         return _to_operator(tx, desk, inbound)
+    if inbound.to == AUTHOR:
+        return _to_author(tx, desk, *_receiver(tx, desk, inbound), inbound)
     forum = forums.find(tx, inbound.forum or "")
     if forum is None:
         raise Rejected("5.1.1", _("There is no such address here."))
-    if inbound.to == AUTHOR:
-        return _to_author(tx, desk, forum, inbound)
     receivers = [row.address_id for row in membership.owners(tx, forum.id) if row.channel in desk.traits]
     if not receivers:
         return _to_operator(tx, desk, inbound)
@@ -41,17 +41,41 @@ def accept(tx: Connection, desk: Desk, inbound: Letter) -> Result:
     return Accepted()
 
 
-def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> Result:
+def _receiver(tx: Connection, desk: Desk, inbound: Letter) -> tuple[int, Row[Any]]:
+    """(person, forum): whom the token or the key means. Raises Rejected if it is nobody."""
+    if inbound.key is not None:
+        person_id = identity.of_key(tx, inbound.key)
+        sender = author.find(tx, inbound.author)
+        theirs = _forums_of(tx, person_id) if person_id is not None else []
+        mine = _forums_of(tx, sender.person_id) if sender is not None else []
+        for forum_id in [each for each in mine if each in theirs] or theirs:
+            assert person_id is not None
+            return person_id, forums.by_id(tx, forum_id)
+    else:
+        written_to = handles.printed_on(tx, desk.secret, "via", inbound.token or "")
+        member = membership.by_id(tx, written_to) if written_to is not None else None
+        forum = forums.find(tx, inbound.forum or "")
+        if member is not None and forum is not None and member.forum_id == forum.id:
+            return identity.survivor(tx, member.person_id), forum
+    raise Rejected("5.1.1", _("There is no such address here (any more)."))
+
+
+def _forums_of(tx: Connection, person_id: int) -> list[int]:
+    return [row.forum_id for row in membership.of_person(tx, person_id) if membership.is_active(row)]
+
+
+def _to_author(tx: Connection, desk: Desk, receiver: int, forum: Row[Any], inbound: Letter) -> Result:
     now = desk.now()
-    written_to = handles.printed_on(tx, desk.secret, "via", inbound.token or "")
-    receiver = membership.by_id(tx, written_to) if written_to is not None else None
-    if receiver is None or receiver.forum_id != forum.id:
-        raise Rejected("5.1.1", _("There is no such address here (any more)."))
     sender = author.find(tx, inbound.author)
     mine = membership.of(tx, sender.person_id, forum.id) if sender else None
     author.refuse_shut_out(tx, forum, inbound.author, sender)
     if sender is None or mine is None or not membership.is_active(mine):
-        raise Rejected("5.7.1", _("Only members of {forum} can write to its authors.").format(forum=forum.title))
+        raise Rejected(
+            "5.7.1",
+            _("Only members of {forum} can write to its authors.").format(
+                forum=policy.shown_title(forum, is_member=False)
+            ),
+        )
     if inbound.author.proof < Proof.AUTHENTICATED:
         raise Rejected(
             "5.7.1",
@@ -62,19 +86,28 @@ def _to_author(tx: Connection, desk: Desk, forum: Row[Any], inbound: Letter) -> 
         )
     if letters.sent_by(tx, sender.person_id, now - clock.HOUR) >= LETTERS_AN_HOUR:
         raise Rejected("5.7.1", _("These are many private letters in one hour: please write some of them later."))
-    channel = inbound.author.channel
-    address = identity.address_of(tx, receiver.person_id, channel)
-    known = identity.find(tx, channel, address) if address else None
+    known = _reached(tx, desk, receiver, inbound.author.channel)
     if known is None:
-        raise Rejected("5.7.1", _("This author cannot be reached in private by this way: please answer in the forum."))
+        raise Rejected("5.7.1", _("This author cannot be reached in private: please answer in the forum."))
     _book(tx, desk, inbound, forum, [known.address_id], {"person_id": sender.person_id, "membership_id": mine.id})
-    facts = {
-        "name": known.name or _("the author"),
-        "subject": inbound.subject,
-        "in_reply_to": bridge.message_id(inbound.ref),
-    }
-    letters.notice(tx, sender.address_id, "letter-sent", forum.id, facts, now)
+    if inbound.author.channel in desk.channels(takes_back=False):  # in a chat one sees whom one writes to
+        facts = {
+            "name": known.name or _("the author"),
+            "subject": inbound.subject,
+            "in_reply_to": bridge.message_id(inbound.ref),
+        }
+        letters.notice(tx, sender.address_id, "letter-sent", forum.id, facts, now)
     return Accepted()
+
+
+def _reached(tx: Connection, desk: Desk, person_id: int, channel: str) -> identity.Known | None:
+    """Where a person is written to in private: by the channel that the letter came by, else in their mailbox, else in a chat."""
+    for name in (channel, *desk.channels(takes_back=False), *desk.channels(takes_back=True)):
+        address = identity.address_of(tx, person_id, name) if name in desk.traits else None
+        known = identity.find(tx, name, address) if address else None
+        if known is not None:
+            return known
+    return None
 
 
 def _to_operator(tx: Connection, desk: Desk, inbound: Letter) -> Result:

@@ -92,9 +92,9 @@ def confirmed(tx: Connection, desk: Desk, forum: Row[Any], facts: dict[str, Any]
 # Options --------------------------------------------------------------------------------------------------------------
 def _option(tx: Connection, desk: Desk, by: Member, verb: str, key: str, value: str) -> Wish:
     wanted = options.read({key: value})
-    mailbox = subscriptions.at(tx, by.forum.id, by.address_id)
+    mailbox = _mailbox(tx, by)
     if wanted.subscription and mailbox is None:
-        raise CommandError(_("Nothing of {forum} is sent to this address.").format(forum=by.forum.title))
+        raise CommandError(_("Nothing of {forum} is sent to you by mail.").format(forum=by.forum.title))
 
     def do() -> str:
         sending.apply(tx, desk, by.forum.id, by.person_id, mailbox, wanted, f"person:{by.person_id}")
@@ -105,6 +105,12 @@ def _option(tx: Connection, desk: Desk, by: Member, verb: str, key: str, value: 
     # a name may be anybody's words: it is not sent to an address that did not ask
     said = verb if fixed or verb == "name" else f"{verb} {value}"
     return Wish((verb,) if fixed else (verb, value), said, do)
+
+
+def _mailbox(tx: Connection, by: Member) -> Row[Any] | None:
+    """The subscription at the address that asks; where that is none, as in a room, the one that the person has."""
+    here = subscriptions.at(tx, by.forum.id, by.address_id)
+    return here or subscriptions.of_person(tx, by.forum.id, by.person_id)
 
 
 def _done(verb: str, value: str) -> str:
@@ -127,7 +133,7 @@ def _mark(tx: Connection, desk: Desk, by: Member, verb: str, value: str) -> Wish
         number = post.seq if post is not None else None
     if number is None:
         raise CommandError(
-            _("{verb}: which thread? Answer a mail of it, or write the number of one of its posts: {verb} 12.").format(
+            _("{verb}: which thread? Answer a post of it, or write the number of one of its posts: {verb} 12.").format(
                 verb=verb
             )
         )
@@ -196,7 +202,7 @@ def _delete(tx: Connection, desk: Desk, by: Member, value: str) -> Wish:
 
 
 def _resume(tx: Connection, desk: Desk, by: Member) -> Wish:
-    mailbox = subscriptions.at(tx, by.forum.id, by.address_id)
+    mailbox = _mailbox(tx, by)
     if mailbox is None or mailbox.state != "stopped":
         raise CommandError(_("resume: mail of {forum} to this address was not stopped.").format(forum=by.forum.title))
 

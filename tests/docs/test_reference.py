@@ -103,7 +103,7 @@ def test_every_word_by_mail_is_in_the_reference_and_is_read() -> None:
         command = mail_words.read(" ".join(words), "pools")
         assert command is not None, line
         read[command[0]] = line
-    assert {*read} == {*wishes.VERBS, "help", "join", "leave", "whoami"}
+    assert {*read} == {*wishes.VERBS, "help", "join", "leave", "whoami", "trace"}
     assert all(line.split()[0] in notices.WORDS for line in read.values())
 
 

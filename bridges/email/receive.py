@@ -23,6 +23,7 @@ ONCE = frozenset(
     ("from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references")
 ) | {"content-type", "content-transfer-encoding"}
 ADDRESS_FIELDS = 4  # To and Cc that are read; RFC 5322 section 3.6 allows one of each
+WORDS_CHARS = 2_000  # of a wish to join, which moderators may read
 
 
 def hangs_on_author(to: Mailbox) -> bool:
@@ -101,7 +102,7 @@ def old(mail: Mail, forum: str) -> NewPost:
 def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:
     """What a person asks one of a forum's functions."""
     if to.function == "join":
-        return Join(to.slug, author, ref=_ref(mail))
+        return Join(to.slug, author, ref=_ref(mail), words=_words(mail.body())[:WORDS_CHARS])
     if to.function == "leave":
         return Leave(to.slug, author=author, ref=_ref(mail))
     if to.function == "confirm":

@@ -87,13 +87,15 @@ class Reaction:
 class Join:
     """Somebody wants to be a member. Without proof a confirmation is sent to the address first. `mode`: None, the usual.
 
-    `ref`: the name of the message that says so, here and in `Leave`.
+    Where moderators let people in the answer is Held: `words` are theirs to them. `ref`: the name of the message that says so,
+    here and in `Leave`.
     """
 
     forum: str
     author: Author
     mode: str | None = None
     ref: Ref | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """It is stored and waits for a decision under the name H-xxxx."""
+    """It is stored and waits for a decision: a post under the name H-xxxx, who wants to be let in without a name."""
 
     name: str
     reply: str = ""

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from server import bridge
 from server.cli import roster, show
 from server.cli.context import ACTOR, ConfigOption, ForumOption, JsonOption, claimed, member_at, opened, pairs
-from server.desk import forums, sending
+from server.desk import entry, forums, sending
 from server.errors import CommandError
 from server.i18n import _
-from server.moderation import audit
+from server.moderation import audit, words
 from server.people import membership, options, subscriptions
 
 app = typer.Typer(help="Members of forums.", no_args_is_help=True, rich_markup_mode=None)
@@ -124,6 +124,40 @@ def remove(address: Address, forum: ForumOption, config: ConfigOption = None, as
         home.store.write_now(work)
     text = _("{address} is no member of {forum} any more.").format(address=at.address, forum=forum)
     show.answer(as_json, {"address": at.address, "forum": forum, "state": "left"}, text)
+
+
+@app.command()
+def approve(address: Address, forum: ForumOption, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Let in somebody who asked to join; they are told."""
+    at = _decide(config, address, forum, words.APPROVE)
+    text = _("{address} is a member of {forum} now.").format(address=at, forum=forum)
+    show.answer(as_json, {"address": at, "forum": forum, "state": "active"}, text)
+
+
+@app.command()
+def reject(
+    address: Address,
+    forum: ForumOption,
+    reason: Annotated[str, typer.Option("--reason", help="Told to them with the no.")] = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Do not let in somebody who asked to join; they are told."""
+    at = _decide(config, address, forum, words.REJECT, reason)
+    text = _("{address} was not let into {forum}.").format(address=at, forum=forum)
+    show.answer(as_json, {"address": at, "forum": forum, "state": "left"}, text)
+
+
+def _decide(config: str | None, address: str, forum: str, verb: str, reason: str = "") -> str:
+    with opened(config) as home:
+        at = claimed(home, address)
+
+        def work(tx: Connection) -> None:
+            row, known = member_at(tx, forum, at)
+            entry.decide(tx, home.desk, row, known.person_id, verb, ACTOR, reason)
+
+        home.store.write_now(work)
+    return at.address
 
 
 def _note(tx: Connection, verb: str, forum_id: int, person_id: int, now: int, detail: str = "") -> None:

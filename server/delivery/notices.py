@@ -302,7 +302,42 @@ _HELD: Mapping[str, Template] = {  # what `delivery.waiting` fills
     ),
     "verdict": _to_decide(N_("{subject}"), N_("{lines}\n"), link=None),
 }
-TEMPLATES: Mapping[str, Template] = {**_ASKED, **_TOLD, **_HELD}
+_ENTRY: Mapping[str, Template] = {  # being let in, where moderators decide; `desk.entry` books them
+    "asks-in": Template(
+        N_("{who} asks to join {forum}"),
+        N_(
+            "Somebody asks to be let into {forum}:\n\n  {about}\n\n"
+            "To decide, answer this mail. Only the first line that you write counts:\n\n"
+            "    approve                  they become a member, and are told\n"
+            "    reject                   they do not, and are told so\n"
+            "    reject and your reason   the same, and your reason goes to them\n\n"
+            "Or press a button on this page:\n{link}\n"
+        ),
+        "asks-in",
+        "mod",
+        "/entry/{token}",
+        30 * clock.DAY,
+    ),
+    "entry-verdict": Template(N_("Who asked to join {forum}"), N_("{lines}\n"), "asks-in", "mod", None, 30 * clock.DAY),
+    "waits-to-enter": Template(
+        N_("You asked to join {forum}"),
+        N_(
+            "In {forum} moderators decide who joins. They have been asked, and you are told what they say. "
+            "You need not do anything; to write to them, use {owner}.\n"
+        ),
+    ),
+    "let-in": Template(
+        N_("Welcome to {forum}"),
+        N_(
+            "You are a member of {forum} now: one of its moderators let you in. Everything can be read and answered at {url}.\n"
+        ),
+    ),
+    "not-let-in": Template(
+        N_("You asked to join {forum}"),
+        N_("A moderator of {forum} decided not to let you in.\n\n{reason}\n\nTo write to its owners, use {owner}.\n"),
+    ),
+}
+TEMPLATES: Mapping[str, Template] = {**_ASKED, **_TOLD, **_HELD, **_ENTRY}
 """Every notice by its name: what somebody is asked to act upon, and what they are only told."""
 
 

@@ -17,6 +17,7 @@ from server import bridge, limits
 from server.delivery import digests, notices, receipts, waiting
 from server.desk import Desk, digest_replies, forums
 from server.i18n import _, speaking
+from server.moderation import entry
 from server.people import identity
 
 
@@ -37,6 +38,8 @@ def notice(tx: Connection, desk: Desk, row: Row[Any], channel: str, secret: str 
                 facts |= receipts.facts(tx, desk, row, forum)
             elif row.template == digest_replies.QUESTION:
                 facts |= _which_post(tx, desk, forum, data)
+            elif "entrant" in data:
+                facts |= _entrant(tx, forum, data)
             elif "posts" in data:
                 held = waiting.about(tx, desk, channel, data, forum, facts.get("link", ""))
                 facts, enclosed = facts | held.facts, held.enclosed
@@ -63,6 +66,18 @@ def _addresses(forum: bridge.Forum) -> dict[str, str]:
     at = f"@{forum.mail_domain}"
     words = {word: f"{forum.slug}-{word}{at}" for word in ("owner", "join", "leave", "request")}
     return {"forum": forum.title, "url": forum.url, "address": forum.slug + at} | words
+
+
+def _entrant(tx: Connection, forum: bridge.Forum, data: Mapping[str, Any]) -> dict[str, str]:
+    """Who asks to be let in, with their address: moderators alone are told it."""
+    row = entry.of(tx, forum.id, int(data["entrant"]))
+    if row is None:
+        return {"who": _("somebody"), "about": _("This was decided before the mail left: there is nothing to do.")}
+    about = f"{row.name} <{row.address}>" if row.name and row.address else row.name or row.address or _("somebody")
+    if row.words:
+        said = "\n".join(f"    | {line}".rstrip() for line in row.words.splitlines())
+        about += "\n\n" + _("They wrote:\n\n{words}").format(words=said)
+    return {"who": row.name or row.address or _("somebody"), "about": about}
 
 
 def _which_post(tx: Connection, desk: Desk, forum: bridge.Forum, data: Mapping[str, Any]) -> dict[str, str]:

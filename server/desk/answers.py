@@ -43,7 +43,13 @@ class Asked:
 
 def asked(tx: Connection, desk: Desk, token: str) -> Asked | None:
     """What the token is about; None if it is none, or no longer one. Raises Rejected for a moderator who is none any more."""
-    grant = handles.redeem(tx, "mod", token, desk.now())
+    found = asked_of(tx, desk, "mod", token)
+    return found[0] if found is not None else None
+
+
+def asked_of(tx: Connection, desk: Desk, kind: str, token: str) -> tuple[Asked, dict[str, Any]] | None:
+    """As `asked`, of a token of that kind, with all that its notice knows."""
+    grant = handles.redeem(tx, kind, token, desk.now())
     if grant is None:
         return None
     data = grant.data
@@ -55,11 +61,11 @@ def asked(tx: Connection, desk: Desk, token: str) -> Asked | None:
         person_id,
         str(data.get("language") or "en"),
         data["role"] == AUTHOR,
-        tuple((int(post), str(name)) for post, name in data["posts"]),
+        tuple((int(post), str(name)) for post, name in data.get("posts", ())),
     )
     if not found.by_author and not _looks_after(tx, desk, found):
         raise Rejected("5.7.1", _("You do not look after {forum} any more.").format(forum=forum.title))
-    return found
+    return found, data
 
 
 def _looks_after(tx: Connection, desk: Desk, by: Asked) -> bool:
@@ -82,7 +88,7 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
             "5.7.1", _("This mail is too old to be answered: see the latest one, or the page that it names.")
         )
     author.refuse_forged(inbound.author)
-    _refuse_others(tx, by, inbound.author)
+    refuse_others(tx, by, inbound.author)
     with speaking(by.language):
         verdict = words.read(inbound.words, by.names, by.language)
         if isinstance(verdict, words.Unclear):
@@ -96,7 +102,7 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
     return Accepted()
 
 
-def _refuse_others(tx: Connection, by: Asked, writer: bridge.Author) -> None:
+def refuse_others(tx: Connection, by: Asked, writer: bridge.Author) -> None:
     """Raise Rejected unless the answer is from the person who was asked, or from somebody who looks after the forum too."""
     who = author.find(tx, writer)
     if who is not None and who.person_id == by.person_id:
@@ -153,13 +159,14 @@ def already(tx: Connection, by: Asked, name: str) -> str:
         return _("{name} waits no longer.").format(name=name)
     if done.verb == decide.CANCEL:
         return _("{name} was taken back by its author.").format(name=name)
-    who = _who(tx, done.actor, by)
+    who = decider(tx, done.actor, by)
     if done.verb == decide.APPROVE:
         return _("{name} was already published by {who}, as {post}.").format(name=name, who=who, post=done.detail)
     return _("{name} was already rejected by {who}.").format(name=name, who=who)
 
 
-def _who(tx: Connection, actor: str, by: Asked) -> str:
+def decider(tx: Connection, actor: str, by: Asked) -> str:
+    """Whoever decided, as the asked one may be told."""
     kind, _colon, number = actor.partition(":")
     if kind != "person":
         return _("the operator")

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import bridge, clock
-from server.bridge import Accepted, Duplicate, Join, Leave, Proof, Request, Result
+from server.bridge import Accepted, Duplicate, Held, Join, Leave, Proof, Request, Result
 from server.delivery import letters, notices
 from server.desk import Desk, asking, author, forums, members, questions, wishes
 from server.errors import CommandError, Rejected
@@ -123,7 +123,7 @@ def _joins_or_leaves(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, 
     else:
         mode = words[1] if len(words) > 1 else None
         result = members.join(tx, desk, Join(slug, by, mode, turn.inbound.ref), tell=alone)
-    return result.reply if isinstance(result, Accepted) else ""
+    return result.reply if isinstance(result, (Accepted, Held)) else ""
 
 
 def _wish(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> None:

@@ -15,7 +15,21 @@ from sqlalchemy import Connection, Row
 from server import bridge, clock
 from server.bridge import Accepted, Act, Bounce, Duplicate, Held, Join, Leave, Proof, Report, Result
 from server.delivery import health, letters
-from server.desk import Desk, answers, asking, author, decide, forums, linking, policy, posts, reports, screen, wishes
+from server.desk import (
+    Desk,
+    answers,
+    asking,
+    author,
+    decide,
+    entry,
+    forums,
+    linking,
+    policy,
+    posts,
+    reports,
+    screen,
+    wishes,
+)
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import audit, bans, queue
@@ -32,12 +46,17 @@ def join(tx: Connection, desk: Desk, inbound: Join, tell: bool = True) -> Result
     author.refuse_forged(inbound.author)
     who = author.ensure(tx, inbound.author, now, named=inbound.author.proof >= Proof.SESSION)
     member = membership.of(tx, who.person_id, forum.id)
-    if why_not := policy.refuses_to_join(author.facts(tx, forum, inbound.author, who, member)):
+    facts = author.facts(tx, forum, inbound.author, who, member)
+    if why_not := policy.refuses_to_join(facts):
         raise Rejected("5.7.1", why_not)
     if inbound.author.proof >= Proof.SESSION:
         mailbox = author.mailbox(tx, desk, who.person_id) if inbound.author.channel == bridge.WEB else None
         if membership.is_active(member) and mailbox is None:
             return Duplicate()
+        if policy.asks_first(facts):
+            told_at = mailbox or who.address_id or None
+            said, mode = inbound.words, inbound.mode or "each"
+            return entry.ask(tx, desk, forum, who.person_id, told_at, mailbox, mode, said)
         membership.join(tx, forum.id, who.person_id, mailbox, now, mode=inbound.mode or "each")
         forums.changed(tx, forum.id, "member", who.person_id, now)
         return Accepted(reply=_("You are a member of {forum} now.").format(forum=forum.title))
@@ -46,11 +65,12 @@ def join(tx: Connection, desk: Desk, inbound: Join, tell: bool = True) -> Result
     stopped = mailbox_here is not None and mailbox_here.state == "stopped"  # an answer shows that it works again
     if membership.is_active(member) and not stopped:
         if tell:
-            facts = {"delivery": mailbox_here.mode if mailbox_here is not None else "none", "in_reply_to": named}
-            asking.tell_once(tx, forum, "member-already", who.address_id, facts, now, clock.HOUR)
+            mode = mailbox_here.mode if mailbox_here is not None else "none"
+            told = {"delivery": mode, "in_reply_to": named}
+            asking.tell_once(tx, forum, "member-already", who.address_id, told, now, clock.HOUR)
         return Accepted(reply=_("This address is a member's already."))
-    facts = {"mode": inbound.mode or "each", "in_reply_to": named}
-    asking.ask(tx, forum, asking.JOIN, who, facts, now)
+    asked = {"mode": inbound.mode or "each", "said": inbound.words, "in_reply_to": named}
+    asking.ask(tx, forum, asking.JOIN, who, asked, now)
     return Accepted(reply=_("Please answer the mail that we send you to confirm."))
 
 
@@ -93,7 +113,7 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
         return Accepted()
     forum = forums.addressed(tx, inbound.forum)
     if inbound.verb == "mod":
-        return answers.act(tx, desk, inbound)
+        return entry.act(tx, desk, inbound) or answers.act(tx, desk, inbound)
     named = bridge.message_id(inbound.ref)
     if inbound.verb == "confirm" and inbound.token:
         return _confirm(tx, desk, forum, inbound, named)
@@ -122,6 +142,7 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], inbound: Act, named: s
         raise Rejected("5.7.1", policy.shut_out_of(policy.shown_title(forum, is_member=False)))
     if facts["template"] == asking.WAS_IT_YOU:
         return _it_was_me(tx, desk, forum, person_id, str(facts["held"]))
+    result: Result = Accepted()
     if facts["template"] == asking.LINK:
         person_id = linking.confirmed(tx, desk, forum, facts, person_id)
     elif facts["template"] == asking.LEAVE:
@@ -130,9 +151,9 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], inbound: Act, named: s
     elif facts["template"] == asking.WORDS:
         wishes.confirmed(tx, desk, forum, facts, named)
     else:
-        _comes_in(tx, desk, forum, person_id, facts, named)
+        result = _comes_in(tx, desk, forum, person_id, facts, named)
     forums.changed(tx, forum.id, "member", person_id, now)
-    return Accepted()
+    return result
 
 
 def _it_was_me(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, name: str) -> Result:
@@ -162,21 +183,28 @@ def _publish_or_hand_over(
 
 def _comes_in(
     tx: Connection, desk: Desk, forum: Row[Any], person_id: int, facts: Mapping[str, Any], named: str | None
-) -> None:
-    """A confirmed wish to join. What waited for just this word is published; what a moderator must decide waits on."""
+) -> Result:
+    """A confirmed wish to join: where moderators let people in, they are asked.
+
+    What waited for just this word is published; what a moderator must decide waits on.
+    """
     now, address_id = desk.now(), int(facts["address_id"])
     before = membership.of(tx, person_id, forum.id)
     role = membership.role(before)
     asked_in = facts["template"] == "invite" and role is None
-    why_not = policy.refuses_to_join(policy.facts(forum, Proof.NONE, role, shut_out=False))
+    about = policy.facts(forum, Proof.NONE, role, shut_out=False)
+    why_not = policy.refuses_to_join(about)
     if why_not is not None and not (asked_in and forum.state == "open"):
         raise Rejected("5.7.1", why_not)
-    membership.join(tx, forum.id, person_id, address_id, now, mode=str(facts.get("mode") or "each"))
+    mode = str(facts.get("mode") or "each")
+    if policy.asks_first(about) and not asked_in:
+        return entry.ask(tx, desk, forum, person_id, address_id, address_id, mode, str(facts.get("said") or ""))
+    membership.join(tx, forum.id, person_id, address_id, now, mode=mode)
     if role is not None:
-        return
+        return Accepted()
     letters.notice(tx, address_id, "welcome", forum.id, {"in_reply_to": named}, now)
     if facts["template"] != asking.POST or (before is not None and not before.may_post):
-        return
+        return Accepted()
     others = False
     for row in queue.listing(tx, forum.id):
         waiting = posts.get(tx, row.post_id)
@@ -193,6 +221,7 @@ def _comes_in(
         _publish_or_hand_over(tx, desk, forum, row, person_id)
     if others:
         reports.report(tx, desk, forum, now)
+    return Accepted()
 
 
 def bounce(tx: Connection, desk: Desk, inbound: Bounce) -> Result:

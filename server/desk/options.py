@@ -74,7 +74,9 @@ OPTIONS: dict[str, Option] = {
     "title": Option("title", "the name that people read", _line),
     "visibility": Option("visibility", "who may read: public or members", one_of("public", "members")),
     "join": Option(
-        "join_policy", "how one becomes a member: open, approval or invite", one_of("open", "approval", "invite")
+        "join_policy",
+        "how one becomes a member: open, approval (who asks waits until a moderator lets them in) or invite",
+        one_of("open", "approval", "invite"),
     ),
     "post": Option(
         "post_policy", "who may post: members, anyone or moderators", one_of("members", "anyone", "moderators")

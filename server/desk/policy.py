@@ -118,9 +118,14 @@ def refuses_to_join(facts: Facts) -> str | None:
         return _("{forum} is closed: it can be read, but nobody joins any more.").format(forum=facts.title)
     if facts.shut_out:
         return shut_out_of(facts.title)
-    if facts.join_policy != "open" and facts.role is None:
+    if facts.join_policy == "invite" and facts.role is None:
         return _("{forum} lets people in by invitation: ask its owners.").format(forum=facts.title)
     return None
+
+
+def asks_first(facts: Facts) -> bool:
+    """Whether somebody who wants to join waits for a moderator's word."""
+    return facts.join_policy == "approval" and facts.role is None
 
 
 def decide(facts: Facts) -> Decision:
@@ -186,6 +191,13 @@ def _stranger(facts: Facts) -> Decision:
         return Hold(_("the author is not a member"), kind="stranger")
     if facts.strangers == "refuse" and facts.join_policy == "open" and not known:
         return Refuse("5.7.1", _("Only members post to {forum}: please join first.").format(forum=facts.title))
+    if facts.join_policy == "approval" and facts.post_policy != "moderators":
+        return Refuse(
+            "5.7.1",
+            _("Only members post to {forum}: please ask to join first, and a moderator lets you in.").format(
+                forum=facts.title
+            ),
+        )
     if facts.join_policy != "open" or facts.post_policy == "moderators":
         return Refuse(
             "5.7.1",

@@ -107,6 +107,19 @@ def invited(tx: Connection, forum_id: int, person_id: int, role: str, now: int) 
         tx.execute(update(memberships).where(again).values(role=role, state="pending"))
 
 
+def asks(tx: Connection, forum_id: int, person_id: int, now: int) -> int:
+    """Note that the person asked to be let in; the membership's id. Raises Rejected for somebody who is banned."""
+    row = {"person_id": person_id, "forum_id": forum_id, "state": "pending", "joined_at": now}
+    if not insert_new(tx, memberships, row, ["person_id", "forum_id"]):
+        again = _who(person_id, forum_id) & (memberships.c.state == "left")
+        tx.execute(update(memberships).where(again).values(role="member", state="pending"))
+    member = of(tx, person_id, forum_id)
+    assert member is not None
+    if member.state == "banned":
+        raise Rejected("5.7.1", _("This person is banned from the forum."))
+    return int(member.id)
+
+
 def leave(tx: Connection, forum_id: int, person_id: int) -> None:
     """The person is no member any more and nothing is sent to any of their addresses. Who is banned stays so."""
     mine = _who(person_id, forum_id)

@@ -149,6 +149,16 @@ memberships = Table(
     _number("joined_at"),
     UniqueConstraint("person_id", "forum_id"),
 )
+entry_requests = Table(  # who asked to be let in, and waits: their membership is pending
+    "entry_requests",
+    metadata,
+    Column("membership_id", Id, ForeignKey("memberships.id"), primary_key=True),
+    _to("addresses", "address_id", null=True),  # where they are told
+    Column("mailbox_id", Id, ForeignKey("addresses.id")),  # what will be sent the posts
+    _words("mode", "each"),
+    _words("words", "", Text()),
+    _number("asked_at"),
+)
 subscriptions = Table(  # a target of posts, nothing else
     "subscriptions",
     metadata,

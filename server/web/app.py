@@ -10,6 +10,7 @@ from server.house import Household
 from server.web import (
     blob,
     confirm,
+    entry,
     feed,
     guard,
     home,
@@ -67,6 +68,8 @@ def make_app(house: Household) -> web.Application:
             web.post("/leave/" + TOKEN, leave.act),
             web.get("/mute/" + TOKEN + "/{number:[1-9][0-9]{0,17}}", mute.show),
             web.post("/mute/" + TOKEN + "/{number:[1-9][0-9]{0,17}}", mute.act),
+            web.get("/entry/" + TOKEN, entry.show),
+            web.post("/entry/" + TOKEN, entry.act),
             web.get("/mod/" + TOKEN, moderate.show),
             web.get("/mod/" + TOKEN + HELD, moderate.show_one),
             web.post("/mod/" + TOKEN + HELD, moderate.act),

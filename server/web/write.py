@@ -162,14 +162,21 @@ def _preview(text: str, mask: Mask) -> Markup:
 
 
 async def join(request: web.Request) -> web.Response:
-    """`/f/FORUM/join`: what joining means, and the button."""
+    """`/f/FORUM/join`: what joining means, and the button; where moderators let people in, a word to them."""
     viewer = signed_in(request)
     forum = await house(request).store.read(places.forum, viewer, request.match_info["forum"])
     if request.method != "POST":
-        return page(request, "join.html", forum=forum, why_not=may(viewer, "join", forum), noindex=True)
-    await form(request)
-    await house(request).accept(bridge.Join(forum.slug, _author(viewer)))
+        return _join_page(request, forum, may(viewer, "join", forum))
+    said = (await form(request)).get("words", "")[: limits.TEXT_CHARS]
+    result = await house(request).accept(bridge.Join(forum.slug, _author(viewer), words=said))
+    if isinstance(result, bridge.Held):
+        return _join_page(request, forum, None, waits=result.reply)
     raise web.HTTPSeeOther(f"/f/{forum.slug}")
+
+
+def _join_page(request: web.Request, forum: Row[Any], why_not: str | None, waits: str = "") -> web.Response:
+    asks = forum.join_policy == "approval"
+    return page(request, "join.html", forum=forum, why_not=why_not, waits=waits, asks=asks, noindex=True)
 
 
 async def leave(request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from server.bridge import Author, Join, Proof
 from server.people import subscriptions
 from tests.cli.conftest import Operator
 
@@ -176,3 +177,17 @@ def test_a_file_that_is_no_text_or_not_there_is_refused(operator: Operator, tmp_
 def test_somebody_of_a_room_cannot_be_invited_by_mail(operator: Operator, tmp_path: Path) -> None:
     file = _file(tmp_path, "address\n@bruno:x.example\n")
     assert "--confirmed" in operator.fails("member", "import", file, "--forum", "tides")
+
+
+def test_who_asked_to_be_let_in_is_let_in_or_not(operator: Operator) -> None:
+    operator.do("forum", "set", "tides", "join=approval")
+    knocks = [
+        Join("tides", Author("matrix", f"@{who}:x.example", who.title(), Proof.HOMESERVER)) for who in ("kim", "li")
+    ]
+    operator.accept(*knocks)
+    assert {row["state"] for row in operator.do("member", "list", "--forum", "tides", "--json").json} == {"pending"}
+    operator.do("member", "approve", "@kim:x.example", "--forum", "tides")
+    operator.do("member", "reject", "@li:x.example", "--forum", "tides", "--reason", "Full.")
+    members = _members(operator)
+    assert [members[f"@{who}:x.example"]["state"] for who in ("kim", "li")] == ["active", "left"]
+    assert "did not ask" in operator.fails("member", "approve", "@li:x.example", "--forum", "tides")

@@ -67,6 +67,19 @@ def upgrade() -> None:
     )
     op.create_index("ix_thread_marks_thread_id", "thread_marks", ["thread_id"], unique=False)
     op.create_table(
+        "entry_requests",
+        sa.Column("membership_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("address_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("mailbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("mode", sa.String(), server_default="each", nullable=False),
+        sa.Column("words", sa.Text(), server_default="", nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["membership_id"], ["memberships.id"], name=op.f("fk_entry_requests_membership_id")),
+        sa.ForeignKeyConstraint(["address_id"], ["addresses.id"], name=op.f("fk_entry_requests_address_id")),
+        sa.ForeignKeyConstraint(["mailbox_id"], ["addresses.id"], name=op.f("fk_entry_requests_mailbox_id")),
+        sa.PrimaryKeyConstraint("membership_id", name=op.f("pk_entry_requests")),
+    )
+    op.create_table(
         "digest_entries",
         sa.Column("digest_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("post_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

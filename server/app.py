@@ -25,7 +25,7 @@ from server.bridge import Claims, Source
 from server.content.attachments import Blobs
 from server.delivery import upkeep
 from server.delivery.courier import Courier
-from server.desk import Desk, letters
+from server.desk import Desk, book, letters
 from server.errors import CommandError, Deferred, JuntoError
 from server.house import Household
 from server.store.db import Store
@@ -124,6 +124,7 @@ async def running(home: Household, parts: set[str]) -> AsyncIterator[list[asynci
     holder = f"{host}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     await home.store.write(jobs.register, holder, host, os.getpid(), home.now())
     await home.store.write(letters.bring_kept, home.desk)
+    await home.store.write(book.tend_new, home.desk)
     for made in home.bridges.values():
         await made.prepare()
     tasks: list[asyncio.Task[None]] = []

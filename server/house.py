@@ -18,7 +18,7 @@ from server.bridge import Forum, Health, Inbound, Ref, Result, Rows
 from server.config import Config
 from server.content.attachments import Blobs
 from server.delivery import outbox
-from server.desk import Desk, accept, book, change, commands, correct, forums, letters, members, place, tidy
+from server.desk import Desk, accept, change, commands, correct, forums, letters, members, place, rooms, tidy
 from server.desk.prepare import Prepared, Written, prepare
 from server.errors import JuntoError, Rejected, StoreUnavailable
 from server.people import identity, membership, subscriptions
@@ -163,19 +163,25 @@ class BridgeHouse:
 
         return await self._home.store.read(work)
 
-    async def attach(self, forum: str, address: str) -> None:
-        def work(tx: Connection) -> None:
-            now = self._home.now()
-            row = forums.get(tx, forum)
-            forums.lock(tx, row.id)
-            if subscriptions.room_forum(tx, self._name, address) == row.id:
-                return
-            subscription = subscriptions.attach_room(
-                tx, row.id, identity.ensure_room(tx, self._name, address, now), now
-            )
-            book.missed(tx, self._home.desk, row, subscription, now)
+    async def attach(self, forum: str, address: str, members_only: bool = False) -> None:
+        await self._home.store.write(rooms.attach, self._home.desk, self._name, forum, address, members_only)
 
-        await self._home.store.write(work)
+    async def detach(self, address: str) -> None:
+        await self._home.store.write(rooms.detach, self._name, address)
+
+    async def move(self, forum: str, old: str, new: str, members_only: bool = False) -> None:
+        await self._home.store.write(rooms.move, self._home.desk, self._name, forum, old, new, members_only)
+
+    async def note(self, forum: str, address: str, post: int, message_id: str, refs: Sequence[Ref]) -> bool:
+        write, now = self._home.store.write, self._home.now()
+        return await write(rooms.note, self._name, forum, address, post, message_id, refs, now)
+
+    async def looks_after(self, address: str) -> Sequence[Forum]:
+        def work(tx: Connection) -> list[Forum]:
+            found = rooms.looked_after(tx, self._name, address)
+            return [forums.view(row, self.base_url) for row in found]
+
+        return await self._home.store.read(work)
 
     async def known(self, forum: str, ref: Ref) -> bool:
         def work(tx: Connection) -> bool:

@@ -91,6 +91,8 @@ class RecordingHouse:
         self.blobs: dict[str, bytes] = {}
         self.rooms: dict[str, str] = {}
         self.members: dict[str, list[str]] = {}
+        self.told: list[tuple[object, ...]] = []  # what a bridge said of its rooms
+        self.in_charge: dict[str, tuple[str, ...]] = {}  # by address, the forums that somebody looks after
         self.refs: set[Ref] = set()
         self.health: tuple[bool, str] | None = None
         self.nudges = 0
@@ -112,8 +114,26 @@ class RecordingHouse:
     async def forums_with(self, address: str) -> Sequence[Forum]:
         return [self.forums[slug] for slug in self.members.get(address, ())]
 
-    async def attach(self, forum: str, address: str) -> None:
+    async def attach(self, forum: str, address: str, members_only: bool = False) -> None:
         self.rooms[address] = forum
+        self.told.append(("attach", forum, address, members_only))
+
+    async def detach(self, address: str) -> None:
+        self.rooms.pop(address, None)
+        self.told.append(("detach", address))
+
+    async def move(self, forum: str, old: str, new: str, members_only: bool = False) -> None:
+        self.rooms.pop(old, None)
+        self.rooms[new] = forum
+        self.told.append(("move", forum, old, new, members_only))
+
+    async def note(self, forum: str, address: str, post: int, message_id: str, refs: Sequence[Ref]) -> bool:
+        self.told.append(("note", forum, address, post, message_id, tuple(refs)))
+        self.refs |= set(refs)
+        return True
+
+    async def looks_after(self, address: str) -> Sequence[Forum]:
+        return [self.forums[slug] for slug in self.in_charge.get(address, ())]
 
     async def known(self, forum: str, ref: Ref) -> bool:
         return ref in self.refs

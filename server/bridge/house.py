@@ -66,8 +66,23 @@ class House(Protocol):
     async def forums_with(self, address: str) -> Sequence[Forum]:
         """The forums that whoever has this address of the calling bridge is a member of, the one joined first first."""
 
-    async def attach(self, forum: str, address: str) -> None:
-        """This address (a room) of the calling bridge gets the forum's posts from now on; those it missed are booked too."""
+    async def attach(self, forum: str, address: str, members_only: bool = False) -> None:
+        """This address (a room) of the calling bridge gets the forum's posts from now on; those it missed are booked too.
+
+        `members_only`: nobody else is in it. Any other room gets nothing of a forum that is not public.
+        """
+
+    async def detach(self, address: str) -> None:
+        """This room gets nothing any more but what is taken back."""
+
+    async def move(self, forum: str, old: str, new: str, members_only: bool = False) -> None:
+        """The forum's room is another one now: what waits for the old one goes to the new one, and nothing is told again."""
+
+    async def note(self, forum: str, address: str, post: int, message_id: str, refs: Sequence[Ref]) -> bool:
+        """The post has these names in that room: it was said there by us, and we have forgotten it. False: there is no such post."""
+
+    async def looks_after(self, address: str) -> Sequence[Forum]:
+        """The forums that the person at this address of the calling bridge is an owner or moderator of."""
 
     async def known(self, forum: str, ref: Ref) -> bool:
         """Whether a post of the forum has this name."""

@@ -209,12 +209,20 @@ class DigestItem:
 
 @dataclass(frozen=True, slots=True)
 class StateItem:
-    """A forum is new or its settings changed: make or mend what stands for it on your side (a room, a space), idempotently.
+    """A forum is new, or its settings or members changed: make or mend what stands for it on your side (a room, a space), idempotently.
 
-    Its one target has the address "". Once there is a room, hand it to `house.attach`.
+    Its one target has the address "". Once there is a room, hand it to `house.attach`. Who has which place in it is told by addresses of
+    the channel of the bridge that is handed this: owners, moderators; members, where not everybody comes in by themselves, and who asked
+    to be one; who is shut out, and who may read and not write.
     """
 
     forum: Forum
+    owners: tuple[str, ...] = ()
+    moderators: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    asking: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
+    muted: tuple[str, ...] = ()
 
 
 Outbound = (

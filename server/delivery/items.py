@@ -19,7 +19,7 @@ from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
 from server.delivery import digests, letters, notices, private, receipts, wanted
-from server.desk import Desk, forums
+from server.desk import Desk, rooms
 from server.people import handles, identity
 from server.store.schema import forums as forums_table
 from server.store.schema import memberships, posts, reactions, revisions
@@ -184,7 +184,7 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
     if ready.kind == "digest":
         return digests.item(tx, desk, ready.item_id, shelf.post)
     if ready.kind == "state":
-        return bridge.StateItem(forums.view(forums.by_id(tx, ready.item_id), desk.base_url))
+        return rooms.state(tx, desk, ready.item_id, ready.channel)
     row = letters.get(tx, ready.item_id)
     if row.template == receipts.TEMPLATE and receipts.is_gone(tx, row):
         return None

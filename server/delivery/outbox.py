@@ -83,11 +83,36 @@ def book_one(
 
 def book_state(tx: Connection, channel: str, forum_id: int, now: int) -> None:
     """Book a forum's state for a channel; many changes before it is said are one item."""
-    mine = sa.and_(_d.item_kind == "state", _d.item_id == forum_id, _d.channel == channel)
-    again = {"state": "due", "not_before": now, "settled_at": None, "detail": None}
-    if not tx.execute(deliveries.update().where(mine).values(**again)).rowcount:
+    if not state_changed(tx, forum_id, now, channel):
         tx.execute(deliveries.insert().values(**_values("state", forum_id, channel, None, now), forum_id=forum_id))
+        db.after(tx, "outbox")
+
+
+def state_changed(tx: Connection, forum_id: int, now: int, channel: str | None = None) -> bool:
+    """Book a forum's state again where it is kept; also one that is under way: it may have been loaded before the change."""
+    mine = sa.and_(_d.item_kind == "state", _d.item_id == forum_id, _d.channel == channel if channel else sa.true())
+    again = {"state": "due", "not_before": now, "created_at": now, "settled_at": None, "detail": None}
     db.after(tx, "outbox")
+    return tx.execute(deliveries.update().where(mine).values(**again)).rowcount > 0
+
+
+def redirect(tx: Connection, old: int, new: int, subscription_id: int, now: int) -> None:
+    """What waits for one address, or is under way to it, goes to another one, unless that has it already."""
+    there = deliveries.alias("there")
+    same = sa.and_(there.c.item_kind == _d.item_kind, there.c.origin == _d.origin, there.c.channel == _d.channel)
+    has_it = sa.exists().where(same, there.c.address_id == new)
+    waiting = sa.and_(_d.address_id == old, _d.state.in_(("due", "claimed", "held")), _d.item_kind != "retraction")
+    values = {"address_id": new, "subscription_id": subscription_id, "lease_until": None, "not_before": now}
+    state = sa.case((_d.state == "claimed", "due"), else_=_d.state)
+    tx.execute(deliveries.update().where(waiting, ~has_it).values(state=state, **values))
+    db.after(tx, "outbox")
+
+
+def found(tx: Connection, kind: str, item_id: int, address_id: int, now: int) -> None:
+    """It is at that address already."""
+    mine = sa.and_(_d.item_kind == kind, _d.item_id == item_id, _d.address_id == address_id)
+    waiting = sa.and_(mine, _d.state.in_(("due", "claimed", "held", "failed")))
+    tx.execute(deliveries.update().where(waiting).values(state="sent", settled_at=now, lease_until=None, detail=None))
 
 
 def book_change(

@@ -20,8 +20,11 @@ _WANTED = (
     .where(
         listed(_s.id, "ids"),
         _s.state == "active",
-        # A room is open to its homeserver's eyes: it gets what everybody may read.
-        sa.or_(_m.state == "active", sa.and_(_s.person_id.is_(None), forums.c.visibility == "public")),
+        # A room is open to its homeserver's eyes: it gets what everybody may read, or only members are in it.
+        sa.or_(
+            _m.state == "active",
+            sa.and_(_s.person_id.is_(None), sa.or_(forums.c.visibility == "public", _s.members_only)),
+        ),
     )
 )
 _PUBLISHED = sa.select(posts.c.id).where(listed(posts.c.id, "ids"), posts.c.state == "published")
@@ -33,9 +36,11 @@ def unwanted(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
 
 
 def _left(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:
-    ids = {row.subscription_id for row in rows if row.subscription_id is not None}
+    """Words that are taken back are taken back everywhere; what stays away is what would be said."""
+    said = [row for row in rows if row.item_kind != "retraction"]
+    ids = {row.subscription_id for row in said if row.subscription_id is not None}
     gone = ids - set(tx.scalars(_WANTED, {"ids": list(ids)})) if ids else set()
-    return {row.id: "no longer subscribed" for row in rows if row.subscription_id in gone}
+    return {row.id: "no longer subscribed" for row in said if row.subscription_id in gone}
 
 
 def _vanished(tx: Connection, rows: Sequence[Row[Any]]) -> dict[int, str]:

@@ -14,7 +14,7 @@ from server import bridge
 from server.delivery import outbox, slices
 from server.desk import Desk
 from server.people import marks
-from server.store.schema import addresses, memberships, posts, subscriptions
+from server.store.schema import addresses, deliveries, forums, memberships, posts, subscriptions
 
 FANOUT = 5_000  # receivers; above that a post is booked in slices
 SLICE = 1_000
@@ -175,3 +175,11 @@ def tend(tx: Connection, desk: Desk, forum_id: int, now: int) -> None:
     """The forum is new or changed: every bridge that keeps something standing for it is told, once for many changes."""
     for channel in desk.tending():
         outbox.book_state(tx, channel, forum_id, now)
+
+
+def tend_new(tx: Connection, desk: Desk) -> None:
+    """A bridge was turned on after forums were made: it is told of those."""
+    for channel in desk.tending():
+        told = sa.select(deliveries.c.item_id).where(deliveries.c.item_kind == "state", deliveries.c.channel == channel)
+        for forum_id in tx.scalars(sa.select(forums.c.id).where(forums.c.id.not_in(told)).order_by(forums.c.id)).all():
+            outbox.book_state(tx, channel, forum_id, desk.now())

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from server import bridge, changes, clock, limits
+from server.delivery import outbox
 from server.desk.options import OPTIONS
 from server.errors import CommandError, NotFound, Rejected
 from server.i18n import _
@@ -212,6 +213,8 @@ def changed(tx: Connection, forum_id: int, kind: str, thing_id: int, now: int) -
     """Raise the forum's modseq and record what it stands for (`changes.KINDS`); the new modseq."""
     modseq = int(tx.execute(_NEXT_MODSEQ, {"forum": forum_id}).scalar_one())
     changes.record(tx, forum_id, modseq, kind, thing_id, now)
+    if kind in ("forum", "member"):
+        outbox.state_changed(tx, forum_id, now)
     return modseq
 
 

@@ -115,6 +115,13 @@ def attach_room(tx: Connection, forum_id: int, address_id: int, now: int) -> int
     return subscribe(tx, forum_id, address_id, None, now)
 
 
+def end_room(tx: Connection, forum_id: int, channel: str, address: str) -> None:
+    """The room gets nothing of the forum any more."""
+    there = select(addresses.c.id).where(addresses.c.channel == channel, addresses.c.address == address)
+    mine = (subscriptions.c.forum_id == forum_id) & subscriptions.c.address_id.in_(there)
+    tx.execute(update(subscriptions).where(mine, subscriptions.c.person_id.is_(None)).values(state="ended"))
+
+
 def room_forum(tx: Connection, channel: str, address: str) -> int | None:
     """The id of the forum whose posts go to the room."""
     return tx.execute(_ROOM, {"by": channel, "at": address}).scalar()

@@ -176,6 +176,7 @@ subscriptions = Table(  # a target of posts, nothing else
     Column("probed_at", BigInteger),
     Column("stopped_at", BigInteger),
     _words("stop_reason", ""),  # bounces | complaint
+    _flag("members_only", False),  # of a room: nobody but members is in it
     _number("digest_hour", 7),  # of the day where the person lives
     _number("digest_day", 0),  # of the week, 0 is Monday
     _number("digest_seq"),  # posts up to this number were digested

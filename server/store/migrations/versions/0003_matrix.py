@@ -27,4 +27,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_conversations_lines_id"), "conversations", ["lines_id"], unique=False)
     op.add_column("posts", sa.Column("chat", sa.String(), server_default="", nullable=False))
+    op.add_column(
+        "subscriptions", sa.Column("members_only", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
     op.add_column("forums", sa.Column("plain_replies", sa.Boolean(), server_default=sa.text("false"), nullable=False))

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from bridges.email import decoration, dkim_check, fields, headers, linked
+from bridges.email import decoration, dkim_check, fields, headers, linked, longlines
 from bridges.email.addresses import split
 from bridges.email.authentication import verified
 from bridges.email.compose import AS_IT_IS, MUST, Passage
@@ -99,11 +99,16 @@ def promised(signatures: Sequence[Signature]) -> frozenset[bytes]:
 
 def survivors(post: Post, of: Sequence[bytes]) -> list[Signature]:
     """The signatures that what we must and may change leaves alone."""
-    if linked.changes_body(post) or decoration.changes_body(post):
+    if linked.changes_body(post) or decoration.changes_body(post) or _has_long_lines(post):
         return []
     prefix = post.forum.subject_prefix
-    touched = MUST | ({b"subject"} if prefix and _is_prefixed(of, prefix) else frozenset())
+    touched = MUST | longlines.long_fields(of) | ({b"subject"} if prefix and _is_prefixed(of, prefix) else frozenset())
     return [signature for signature in dkim_check.signatures(of) if not touched & set(signature.names)]
+
+
+def _has_long_lines(post: Post) -> bool:
+    """Whether lines of the body must be broken for relays."""
+    return post.original is not None and longlines.is_long(headers.mended(headers.cut(post.original)[2]))
 
 
 def _is_prefixed(of: Sequence[bytes], prefix: str) -> bool:

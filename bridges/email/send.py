@@ -9,6 +9,7 @@ import asyncio
 import os
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 
 from bridges.email import content, steps, wire
 from bridges.email.compose import AS_IT_IS, Mail, Passage, compose
@@ -19,6 +20,7 @@ from bridges.email.dkim_key import Key
 from bridges.email.dkim_sign import Signature
 from bridges.email.dns import Resolver
 from bridges.email.letters import letter, notice
+from bridges.email.longlines import broken
 from bridges.email.passage import Passages
 from bridges.email.settings import Settings, relay
 from bridges.email.signers import Signers
@@ -143,7 +145,7 @@ class Sender:
 
     async def _make(self, item: Outbound, passage: Passage) -> Made | None:
         mail = await self._composed(item, passage)
-        return await asyncio.to_thread(self._signed, mail, item) if mail is not None else None
+        return await asyncio.to_thread(self._ready, mail, item) if mail is not None else None
 
     def _forget(self, made: Made) -> None:
         if self._last is not None and self._last[1] is made:
@@ -170,7 +172,9 @@ class Sender:
         leave, mute = self._house.url("/leave/"), self._house.url("/mute/")
         return await asyncio.to_thread(compose, item.post, blobs, leave, passage, mute)
 
-    def _signed(self, mail: Mail, item: Outbound) -> Made:
+    def _ready(self, mail: Mail, item: Outbound) -> Made:
+        """In lines that every relay takes, and signed."""
+        mail = replace(mail, head=broken(mail.head), tail=broken(mail.tail))
         if self._key is None:
             return Made(mail)
         return Made(mail, Signature(self._key(), self._domain(item), mail, now_ms() // SECOND))

@@ -39,6 +39,7 @@ class ScriptedRelay:
     hang_up_at: tuple[str, int] = ("", 0)
     messages_a_connection: int = 1_000_000
     needs_next: bool = False
+    strict: bool = False  # refuses lines that are too long
     password: str = ""
     tls: ssl.SSLContext | None = None
 
@@ -177,6 +178,10 @@ class _Session:
         if relay.needs_next:
             self._pushed_back = await self._line()
         content = b"".join(lines)
+        if relay.strict and max(map(len, lines), default=0) > 1_000:  # RFC 5321 section 4.5.3.1.6, with CRLF
+            self._sender, self._receivers = None, []
+            self._say("500 line too long")
+            return
         answer = "250 2.0.0 taken" if self._receivers else "554 5.5.1 no receiver"
         for recipient in self._receivers:
             answer = relay.refuse_body.get(recipient, answer)

@@ -146,6 +146,13 @@ async def test_a_record_that_makes_no_sense_allows_nobody(names: Names, record: 
 
 
 # What it means that nobody does ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("voids", "expected"), [(2, VOUCHED), (3, NOTHING)])
+async def test_a_record_may_name_two_hosts_that_are_not_there(names: Names, voids: int, expected: Verdict) -> None:
+    hosts = " ".join(f"a:no{n}.far.test" for n in range(voids))
+    names.txt("members.test", f"v=spf1 {hosts} ip4:8.8.4.0/24 -all")
+    assert await verdict(names, peer=DIRECT) == expected
+
+
 async def test_a_domain_that_says_nothing_leaves_no_doubt(names: Names) -> None:
     assert await verdict(names) == NOTHING
     assert await verdict(names, peer=DIRECT) == NOTHING
@@ -190,6 +197,17 @@ async def test_a_proof_that_might_be_there_is_waited_for(names: Names) -> None:
     names.silent = {"members.test"}
     with pytest.raises(Deferred):
         await verdict(names, peer=DIRECT)
+
+
+async def test_while_the_policy_is_unknown_only_the_very_domain_vouches(names: Names) -> None:
+    mail = MAIL.replace(b"@members.test", b"@boats.members.test")
+    publish(names, "members.test")
+    publish(names, "boats.members.test")
+    names.txt("_dmarc.members.test", "v=DMARC1; p=reject; np=none; adkim=s")
+    names.silent = {"boats.members.test"}  # whether it exists decides which of the two is meant
+    with pytest.raises(Deferred):
+        await verdict(names, signed(mail, "members.test", COVERS))
+    assert await verdict(names, signed(mail, "boats.members.test", COVERS)) == VOUCHED
 
 
 async def test_silence_that_decides_nothing_is_no_reason_to_wait(names: Names) -> None:

@@ -118,6 +118,30 @@ def test_a_short_key_of_1024_bits_will_do_but_not_anothers() -> None:
     assert not good(signed(MAIL, "members.test", bits=1024), [record()])
 
 
+WEAK = b"""\
+DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=members.test;
+ i=@members.test; q=dns/txt; s=k1; t=1795618001; h=from : subject;
+ bh=zg4FFQFscWfFoFwwbbmrtJTLZRmxZmjxE52o2xtHiBM=;
+ b=0qWaYldoIkqtfYsxcZcM6vnahLM6A6PciT2bNg8xN+EGL3HXHbgExjF3J7dgj5wRfENej
+ yabg54fddxuI9rhlaV8FtHwhMcp1/qKCkNgCpjrTqZJooTK+Z0GZYkmK26Q
+From: ana@members.test
+Subject: Limpets
+
+Forty.
+""".replace(b"\n", b"\r\n")
+WEAK_KEY = (
+    "v=DKIM1; k=rsa; p=MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhAO0+zVpsJeNR2gV9GpUe8AamfdxJdHoT/gmFP2LHWQzuaVnJoLpdV3czoM2pe"
+    "Le+hwYGbOJkNIU4PoXBwCMrTT7d3etGflj/FVV02mZ3AWT/aQjhCtQTRIHgdrt/hArsxQIDAQAB"
+)
+"""Signed once with a key of 768 bits, which the libraries that we have do not make any more."""
+
+
+def test_a_key_of_less_than_1024_bits_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not good(WEAK, [WEAK_KEY])
+    monkeypatch.setattr(dkim_check, "KEY_BITS", range(768, 4097))
+    assert good(WEAK, [WEAK_KEY]), "nothing else is wrong with it"
+
+
 def test_a_signature_ends() -> None:
     raw = signed(MAIL, "members.test")
     of = dkim_check.message(raw)

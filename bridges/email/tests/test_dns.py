@@ -91,3 +91,11 @@ async def test_what_is_remembered_is_bounded_in_bytes(names: Names, monkeypatch:
     await resolver.txt("9.test")
     await resolver.txt("0.test")
     assert (names.asked["9.test", "TXT"], names.asked["0.test", "TXT"]) == (1, 2)
+
+
+async def test_what_is_remembered_is_bounded_in_number(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridges.email.dns.REMEMBERED", 3)
+    resolver = Resolver(names.server)
+    for n in (1, 2, 3, 4, 2, 1):
+        await resolver.txt(f"{n}.test")
+    assert (names.asked["2.test", "TXT"], names.asked["1.test", "TXT"]) == (1, 2)

@@ -83,6 +83,11 @@ async def test_a_machine_that_presses_unsubscribe_for_somebody_is_heard() -> Non
     assert await said(address, extra="Auto-Submitted: auto-replied") is None
 
 
+async def test_a_letter_from_nobody_leaves_for_nobody() -> None:
+    """A bounce that comes back to the address of a List-Unsubscribe is no wish of its member."""
+    assert await said(f"tides-leave+{TOKEN}@lists.test", sender="") is None
+
+
 async def test_a_machines_post_says_that_it_is_one() -> None:
     for sender, extra in (("", ""), ("ana@members.test", "Auto-Submitted: auto-generated (cron)")):
         post = await said("tides@lists.test", sender, extra)

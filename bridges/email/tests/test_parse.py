@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridges.email import identification
+from bridges.email import identification, structure
 from bridges.email.addresses import Mailbox
 from bridges.email.authentication import NOTHING_SAID
 from bridges.email.mailboxes import Named, mailboxes
@@ -121,6 +121,13 @@ def test_what_is_too_much_is_refused_by_name() -> None:
         with pytest.raises(Rejected) as caught:
             post("From: a@b.test\n" + text + "\nx")
         assert caught.value.code in ("5.6.0", "5.3.4")
+
+
+def test_lines_that_nearly_end_a_part_are_looked_at_so_many_times() -> None:
+    head = "From: a@b.test\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n"
+    assert "--bx\n--bx\n" in (post(head + "--bx\n" * structure.OTHER_LINES + "--b--\n").text or "")
+    with pytest.raises(Rejected, match="cannot be told apart"):
+        post(head + "--bx\n" * (structure.OTHER_LINES + 1) + "--b--\n")
 
 
 def test_many_files_are_refused() -> None:

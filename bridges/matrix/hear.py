@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridges.matrix import parse
+from bridges.matrix.changes import Changes
 from bridges.matrix.compose import SPACE
 from bridges.matrix.fetch import Fetch
 from bridges.matrix.ghosts import Ghosts
@@ -24,7 +25,6 @@ from bridges.matrix.whole import Completer
 from server import log, metrics
 from server.bridge import (
     Author,
-    Edit,
     Forum,
     Held,
     House,
@@ -34,11 +34,8 @@ from server.bridge import (
     Leave,
     NewPost,
     Proof,
-    Reaction,
     Ref,
     Result,
-    Retract,
-    Rows,
 )
 from server.clock import now_ms
 from server.errors import Deferred, Rejected
@@ -66,6 +63,7 @@ class Listener:
         self._fetch = Fetch(house, ghosts)
         self._complete = Completer(self._fetch, ghosts, self._server)
         self._notices = Notices(house, ghosts)
+        self._changes = Changes(house, self._fetch, self._complete, self._notices)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
         self._stopped: set[str] = set()  # rooms where an event of this round waits: none after it may pass it
@@ -155,15 +153,9 @@ class Listener:
         match heard:
             case parse.Message():
                 await self._message(row, event, room, forum, heard)
-            case parse.Edited():
-                await self._edited(row, event, room, forum, heard)
-            case parse.Redacted():
-                await self._redacted(row, event, room, forum, heard)
-            case parse.Reacted(target, key):
+            case parse.Edited() | parse.Redacted() | parse.Reacted():
                 author = await self._author(room, event["sender"], row.attempts)
-                ref = Ref(SPACE, row.name)
-                if await self._accept(Reaction(forum.slug, author, Ref(SPACE, target), ref, key)):
-                    await self._house.write(lambda rows: rows.put("reaction", row.name, json.dumps([target, key])))
+                await self._changes.made(row, event, room, forum, author, heard)
             case parse.Member():
                 await self._member(forum, heard)
             case parse.Encrypted():
@@ -172,6 +164,7 @@ class Listener:
                 _log.debug("ignored", event_name=row.name, reason=reason)
                 if reason == parse.OWN:
                     await self._noted(forum, row.name)
+                    await self.arrived(room, forum, row.name)
 
     async def _noted(self, forum: Forum, event: str) -> None:
         """Wait a moment until our note of an event of ours is committed: an answer to it may be the very next event."""
@@ -206,44 +199,20 @@ class Listener:
         if said.thread is not None:
             thread = said.thread
             await self._house.write(lambda rows: rows.put("threaded", thread, ""))
+        if not isinstance(result, Held):
+            await self.arrived(room, forum, row.name)
 
-    async def _edited(self, row: Kept, event: parse.Event, room: str, forum: Forum, edited: parse.Edited) -> None:
-        """An edit counts only by the sender of what it replaces, and only of a message that is no edit (C-S API 11.3.7)."""
-        before = await self._fetch.event(room, edited.target)
-        relation = before.get("content", {}).get("m.relates_to") if before else None
-        is_edit = isinstance(relation, dict) and relation.get("rel_type") == "m.replace"
-        if before is None or before.get("sender") != event["sender"] or is_edit:
-            return
-        author = await self._author(room, event["sender"], row.attempts)
-        target = Ref(SPACE, edited.target)
-        text, html = await self._complete.words(edited.text, edited.html, edited.people, room, row.attempts)
-        edit = Edit(forum.slug, author, target, Ref(SPACE, row.name), text, html, original=row.data)
-        if await self._accept(edit):
-            await self._house.write(lambda rows: rows.put("edit", row.name, edited.target))
-
-    async def _redacted(self, row: Kept, event: parse.Event, room: str, forum: Forum, redacted: parse.Redacted) -> None:
-        def look(rows: Rows) -> tuple[str | None, str | None]:
-            return rows.get("reaction", redacted.target), rows.get("edit", redacted.target)
-
-        reaction, edit = await self._house.write(look)
-        author = await self._author(room, event["sender"], row.attempts)
-        gone = Ref(SPACE, redacted.target)
-        if reaction is not None:
-            target, key = json.loads(reaction)
-            await self._accept(Reaction(forum.slug, author, Ref(SPACE, target), gone, key, removed=True))
-        elif edit is not None:
-            await self._restored(row, room, forum, author, edit)
-        else:
-            await self._accept(Retract(forum.slug, author, gone))
-
-    async def _restored(self, row: Kept, room: str, forum: Forum, author: Author, target: str) -> None:
-        """Taking an edit back brings the text before it back; the homeserver says which one that is."""
-        now = await self._fetch.event(room, target)
-        said = parse.current(now) if now is not None else None
-        if said is not None:
-            text, html = await self._complete.words(said.text, said.html, said.people, room, row.attempts)
-            ref = Ref(SPACE, row.name)
-            await self._accept(Edit(forum.slug, author, Ref(SPACE, target), ref, text, html, original=row.data))
+    async def arrived(self, room: str, forum: Forum, name: str) -> None:
+        """The house knows this event now: make the changes that waited for it."""
+        waiting = await self._changes.parked(name)
+        for event in waiting:
+            change = parse.parse(event, self._server)
+            assert isinstance(change, parse.Edited | parse.Redacted | parse.Reacted)
+            author = await self._author(room, event["sender"], 0)
+            row = Kept(0, event["event_id"], json.dumps(event).encode(), 0)
+            await self._changes.made(row, event, room, forum, author, change)
+        if waiting:
+            await self._changes.unpark(name)
 
     async def _member(self, forum: Forum, member: parse.Member) -> None:
         if member.name:

@@ -285,6 +285,47 @@ async def test_redactions_take_back_what_they_name_a_sign_an_edit_or_the_post(
     assert gone.target == Ref("matrix", "$post")
 
 
+async def test_changes_that_come_before_what_they_change_wait_for_it(
+    bridge: MatrixBridge, house: RecordingHouse, homeserver: Homeserver
+) -> None:
+    homeserver.events["$post"] = event("$post", "first words")
+
+    def answer(inbound: Inbound) -> Result:
+        known = any(isinstance(each, NewPost) for each in house.accepted)
+        if isinstance(inbound, Edit | Reaction) and not known:
+            raise Rejected("5.5.0", "There is no such post here.")
+        return Accepted()
+
+    house.answer = answer
+    fresh = {"msgtype": "m.text", "body": "better words"}
+    replace = {"rel_type": "m.replace", "event_id": "$post"}
+    edit = {"msgtype": "m.text", "body": "* better words", "m.new_content": fresh, "m.relates_to": replace}
+    sign = {"m.relates_to": {"rel_type": "m.annotation", "event_id": "$post", "key": "👍"}}
+    keep(
+        house,
+        event("$edit", content=edit),
+        event("$sign", type="m.reaction", content=sign),
+        event("$post", "first words"),
+    )
+    await work_off(bridge)
+    post, edited, signed = house.accepted
+    assert isinstance(post, NewPost)
+    assert isinstance(edited, Edit)
+    assert edited.text == "better words"
+    assert isinstance(signed, Reaction)
+    assert house.rows.get("parked", "$post") is None
+
+
+async def test_who_takes_a_post_back_is_told_in_how_many_mailboxes_it_is(
+    bridge: MatrixBridge, house: RecordingHouse, homeserver: Homeserver
+) -> None:
+    house.answer = lambda inbound: Accepted("tides/1", "It is gone here; 3 mailboxes have it already.")
+    keep(house, event("$gone", type="m.room.redaction", content={"redacts": "$post"}))
+    await work_off(bridge)
+    (told,) = homeserver.sent()
+    assert "3 mailboxes" in json.dumps(told)
+
+
 @pytest.mark.parametrize("parent", ["$" + "x" * 50_000, "$a\0b", "$a\ud800"])
 async def test_words_that_answer_an_impossible_event_come_without_an_answer(
     bridge: MatrixBridge, house: RecordingHouse, parent: str

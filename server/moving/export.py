@@ -2,7 +2,8 @@
 
 Our own tokens are blanked, for copies leave this server. What came as a message is there as it came; of what was born elsewhere a
 message is made, with its files in it. In an mbox the separator tells the number that the post has here, and what was taken back keeps its
-place without its words, so that those who answered it stay together.
+place without its words, so that those who answered it stay together. A message that does not say itself what it answers (an answer to a
+digest's item) is told so by a field of ours before its own (`mbox.PARENT`), which an import takes off again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from server import bridge
+from server import bridge, subjects
 from server.archive import portable
 from server.archive.masking import Blank
 from server.content.attachments import Blobs
@@ -36,6 +37,8 @@ _PAGE = (
         posts.c.channel,
         posts.c.state,
         _parent.c.seq.label("parent"),
+        _parent.c.message_id.label("parent_name"),
+        threads.c.subject.label("topic"),
         _root.c.seq.label("root"),
     )
     .outerjoin(_parent, _parent.c.id == posts.c.parent_id)
@@ -48,12 +51,17 @@ _PAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A post on its way out. `parent` and `thread` are numbers of posts. `gone`: it was taken back, and has no words."""
+    """A post on its way out. `parent` and `thread` are numbers of posts, `answers` is the name of its parent, `topic` its thread's subject.
+
+    `gone`: it was taken back, and has no words.
+    """
 
     post: bridge.Post
     gone: bool
     parent: int | None
     thread: int
+    answers: str | None
+    topic: str
 
 
 class Export:
@@ -80,7 +88,8 @@ class Export:
         for one in self._posts(lambda channel: channel if channel in self._sources else first):
             made = self._sources.get(one.post.channel) or self._sources[first]
             message = made.source(one.post, self._files(one.post))
-            yield mbox.entry(self._blank.message(message), one.post.written_at, self._sender(one))
+            entry = _with_parent(self._blank.message(message), one)
+            yield mbox.entry(entry, one.post.written_at, self._sender(one))
 
     def jsonl(self) -> Iterator[bytes]:
         """Each post as one line of JSON."""
@@ -103,7 +112,7 @@ class Export:
             "date": written.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "author": post.writer.name,
             "channel": post.channel,
-            "subject": self._blank.text(post.subject),
+            "subject": self._blank.text(post.subject or subjects.answering(one.topic)),
             "text": self._blank.text(post.text),
             "attachments": [
                 {
@@ -145,4 +154,14 @@ class Export:
         gone = row.state != "published"
         if gone:
             post = replace(post, writer=_GONE, subject="", original=None)
-        return Leaving(post, gone, row.parent, row.root if row.root is not None else row.seq)
+        root = row.root if row.root is not None else row.seq
+        return Leaving(post, gone, row.parent, root, row.parent_name, row.topic or "")
+
+
+def _with_parent(message: bytes, one: Leaving) -> bytes:
+    """The message, which says what it answers: in its own words, else in ours."""
+    if one.answers is None or one.post.original is None:
+        return message
+    head = message.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    answers = one.answers.encode("utf-8", "replace")
+    return message if answers in head else mbox.PARENT + answers + b"\n" + message

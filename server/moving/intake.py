@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from server import desk as write_side
-from server.bridge import Forum
+from server.bridge import MESSAGE_ID, Forum, NewPost, Ref
 from server.desk.bring import Brought, Old, bring
+from server.desk.prepare import Prepared
 from server.i18n import _
 from server.moving import journal
 from server.moving.journal import Progress
@@ -118,7 +119,7 @@ class Intake:
         found = [each for chunk in chunks for each in chunk.found]
         read = [one for chunk in chunks for one in _with_large(chunk)]
         old = [
-            Old(one.ready, each.at, each.number, each.gone)
+            Old(_answering(one.ready, each.parent), each.at, each.number, each.gone)
             for each, one in zip(found, read, strict=True)
             if one.ready is not None
         ]
@@ -163,6 +164,14 @@ class Intake:
             if one.refused:
                 self._rejections.add(each, source.path, n, one.refused, self._desk.now())
         self._rejections.flush()
+
+
+def _answering(ready: Prepared[NewPost], parent: str | None) -> Prepared[NewPost]:
+    """The post under what our own export says that it answers, whatever its message says."""
+    if parent is None:
+        return ready
+    inbound = replace(ready.inbound, parents=(Ref(MESSAGE_ID, parent), *ready.inbound.parents))
+    return replace(ready, inbound=inbound)
 
 
 def _taken(one: Brought) -> bool:

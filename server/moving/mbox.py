@@ -17,6 +17,7 @@ from server import clock, limits
 MMDF = b"\x01\x01\x01\x01"
 BEGINNING = 64 * 1024  # what is kept of a message that is too large
 OURS = b"From junto-"  # how a separator begins that we wrote ourselves, with the post's number
+PARENT = b"X-Junto-Parent: "  # how the first line of an entry of ours begins that names what its message answers
 _LINE = 64 * 1024
 _DATED = re.compile(rb"From .{0,300}?\b\d{1,2}:\d\d(?::\d\d)?\b.{0,40}?\b\d{4}\b")
 _FIELD = re.compile(rb">?[!-9;-~]{1,200}[ \t]{0,9}:")
@@ -34,7 +35,8 @@ class Found:
     """A message as it lay there. `position`: where reading can go on after it. `at`: when it was put there, if that is told.
 
     `number`: the number that a post had where we wrote it out ourselves. `whole`: False if it is larger than a message may be, and
-    `data` only its beginning. `gone`: only the place of a post that was taken back.
+    `data` only its beginning. `gone`: only the place of a post that was taken back. `parent`: the name of what it answers, where we
+    wrote that out.
     """
 
     data: bytes
@@ -43,6 +45,7 @@ class Found:
     number: int | None = None
     whole: bool = True
     gone: bool = False
+    parent: str | None = None
 
 
 class _Tape:
@@ -99,9 +102,18 @@ class _Message:
             data = _QUOTED.sub(rb"\1", data)
         number = _NUMBER.match(separator)
         whole = self.size <= limits.MESSAGE_BYTES
-        return Found(
-            data, position, when(separator), int(number[2]) if number else None, whole, bool(number and number[1])
-        )
+        if number is None:
+            return Found(data, position, when(separator), whole=whole)
+        parent, data = _parent(data)
+        return Found(data, position, when(separator), int(number[2]), whole, bool(number[1]), parent)
+
+
+def _parent(data: bytes) -> tuple[str | None, bytes]:
+    """What our own first line says that the message answers, and the message without it."""
+    if not data.startswith(PARENT):
+        return None, data
+    line, _end, message = data.partition(b"\n")
+    return line[len(PARENT) :].decode("utf-8", "replace").strip(), message
 
 
 MISFITS = 50  # lengths that fit nothing: after so many none is tried, since each costs reading it twice

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from server import bridge
 from server.bridge import MESSAGE_ID, WEB, Attachment, Author, Inbound, NewPost, Proof, Ref, Retract
 from server.cli.context import opened
+from server.people import handles
+from server.store.schema import originals as originals_table
 from server.store.schema import people
 from tests.cli.conftest import Operator
-from tests.moving.conftest import mail, rows
+from tests.moving.conftest import box, mail, rows
 
 LEAVE = "abcdefghijklmnopqrstuvwxyz"
 
@@ -137,6 +140,39 @@ def test_the_same_threads_and_numbers_elsewhere(
     assert any(row.channel == WEB for row in rows(elsewhere)) is False
 
 
+def of_item(operator: Operator, raw: bytes, number: int) -> NewPost:
+    """An answer to that post in a digest: its address alone says what it answers."""
+    answered = next(row.id for row in rows(operator) if row.seq == number)
+    with operator.home() as home:
+        token = home.store.read_now(handles.printed, home.secret, "item", answered)
+    return replace(by_mail(operator, raw), item=token)
+
+
+def test_an_answer_to_a_post_of_a_digest_stays_its_answer(
+    operator: Operator, elsewhere: Operator, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUNTO_DATABASE__URL", database)
+    monkeypatch.setenv("JUNTO_EMAIL__DOMAIN", "talk.example")
+    operator.do("forum", "set", "tides", "post=anyone")
+    accept(operator, by_mail(operator, mail(1)), by_mail(operator, mail(2)))
+    accept(operator, of_item(operator, mail(3, 77, by="ben", Subject="Re: Tide pools digest"), 1))
+    accept(operator, by_mail(operator, mail(4, 3)))
+    here, there = moved(operator, elsewhere, monkeypatch, database, tmp_path / "out.mbox")
+    assert here[1] == [[1, 3, 4], [2]]
+    assert there == here
+    text = (tmp_path / "out.mbox").read_bytes()
+    assert text.count(b"X-Junto-Parent: <1@shore.example>\nFrom: Ben") == 1
+    assert text.count(b"X-Junto-Parent") == 1
+    received = [zstandard.decompress(row.bytes, max_output_size=10_000) for row in rows(elsewhere, originals_table)]
+    assert not any(b"X-Junto-Parent" in raw for raw in received)  # what was received is there as it came
+
+
+def test_a_field_of_ours_in_somebody_elses_mbox_says_nothing(operator: Operator, tmp_path: Path) -> None:
+    forged = b"X-Junto-Parent: <1@shore.example>\n" + mail(2)
+    operator.do("import", str(box(tmp_path / "old.mbox", mail(1), forged)), "--forum", "tides")
+    assert [row.parent_id for row in rows(operator)] == [None, None]
+
+
 def test_what_came_as_a_message_is_there_byte_for_byte(operator: Operator, tmp_path: Path) -> None:
     raw = mail(1) + b"From here\n>From there\n\n\n"
     accept(operator, by_mail(operator, raw)) if operator.do("forum", "set", "tides", "post=anyone") else None
@@ -207,6 +243,7 @@ def test_json_lines_have_a_post_each(operator: Operator, tmp_path: Path) -> None
         "text": "Seen.\n",
         "attachments": 0,
     }
+    assert lines[2]["subject"] == "Re: Anemones 1"
     assert [file["filename"] for file in lines[2]["attachments"]] == ["a.txt"]
     assert "@shore.example" not in json.dumps([line["author"] for line in lines])
 

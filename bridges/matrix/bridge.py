@@ -15,6 +15,7 @@ from aiohttp import web
 from bridges.matrix import names, registration
 from bridges.matrix.appservice import Endpoint
 from bridges.matrix.compose import SPACE, events
+from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.hear import Listener
 from bridges.matrix.registration import Registration
@@ -66,8 +67,9 @@ class MatrixBridge:
         self._house, self._settings = house, settings
         self._ghosts = Ghosts(house, settings, lambda: self._registration)
         self._rooms = Rooms(house, settings, self._ghosts)
-        self._listener = Listener(house, settings, self._ghosts)
-        self._speaker = Speaker(house, self._ghosts, self._rooms, self._on_doubt)
+        direct = Direct(house, self._ghosts)
+        self._listener = Listener(house, settings, self._ghosts, direct)
+        self._speaker = Speaker(house, self._ghosts, self._rooms, direct, self._on_doubt)
         self._doubted = asyncio.Event()
 
     @property

@@ -57,6 +57,10 @@ class Ghosts:
         name = writer.name.strip()[:NAME_CHARS] or _("A member")
         return await self._ready(local_user(writer.key, self._settings.server_name), name)
 
+    async def known(self, user_id: str) -> Ghost:
+        """A user of ours that was made before, under the name that they have. Raises Trouble."""
+        return await self._ready(user_id, (await self._recall(user_id)).name)
+
     async def into(self, ghost: Ghost, room: str, again: bool = False) -> None:
         """See that the ghost is in the room; `again` when the homeserver says that it is not, whatever we remember."""
         key = f"{room} {ghost.user_id}"

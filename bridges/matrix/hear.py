@@ -10,16 +10,18 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bridges.matrix import parse
+from bridges.matrix import commands, parse
 from bridges.matrix.changes import Changes
 from bridges.matrix.compose import SPACE
+from bridges.matrix.direct import Direct
 from bridges.matrix.fetch import Fetch
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.markup import clean
 from bridges.matrix.names import is_id
 from bridges.matrix.notices import Notices
+from bridges.matrix.private import Private
 from bridges.matrix.settings import Settings
 from bridges.matrix.whole import Completer
 from server import log, metrics
@@ -58,12 +60,13 @@ class _Pause:
 class Listener:
     """Works off the inbox. The role runs in one process, and this once in it, because order in a room matters."""
 
-    def __init__(self, house: House, settings: Settings, ghosts: Ghosts) -> None:
+    def __init__(self, house: House, settings: Settings, ghosts: Ghosts, direct: Direct) -> None:
         self._house, self._server = house, settings.server_name
         self._fetch = Fetch(house, ghosts)
         self._complete = Completer(self._fetch, ghosts, self._server)
         self._notices = Notices(house, ghosts)
         self._changes = Changes(house, self._fetch, self._complete, self._notices)
+        self._private = Private(house, ghosts, direct, self._fetch, self._notices, self._server)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
         self._stopped: set[str] = set()  # rooms where an event of this round waits: none after it may pass it
@@ -148,6 +151,7 @@ class Listener:
     async def _hand_over(self, row: Kept, event: parse.Event, room: str) -> None:
         forum = await self._house.forum_of(room)
         if forum is None:
+            await self._private.hear(row, event, room)
             return
         heard = parse.parse(event, self._server)
         match heard:
@@ -175,19 +179,26 @@ class Listener:
 
     async def _message(self, row: Kept, event: parse.Event, room: str, forum: Forum, said: parse.Message) -> None:
         author = await self._author(room, event["sender"], row.attempts)
+        topic = commands.topic(said.text) if said.thread is None else None
+        if topic is not None:
+            said = replace(said, text=topic[1] or topic[0], html=None, answers=())
+        elif commands.spoken(said.text) is not None:
+            await self._private.in_room(row, room, forum, author, said)
+            return
         whole = await self._complete.message(said, room, author.name, forum.max_size, row.attempts)
         post = NewPost(
             forum.slug,
             author,
             refs=(Ref(SPACE, row.name),),
             parents=tuple(Ref(SPACE, name) for name in said.answers),
+            subject=topic[0] if topic is not None else None,
             text=whole.text,
             html=whole.html,
             attachments=whole.attachments,
             original=row.data,
             written_at=_written_at(event),
             gather=True,
-            chat=said.thread is None,
+            chat=said.thread is None and topic is None,
         )
         try:
             result = await self._house.accept(post)

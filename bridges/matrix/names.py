@@ -14,6 +14,8 @@ OURS = "_junto_"
 BOT = OURS + "bot"
 POST_MARK = "net.junto.post"
 """The key in an event's content that holds a post's id and Message-ID. It is a fact for others; our own voice is told by its sender."""
+ANSWER_MARK = "net.junto.answer"
+"""The key in a notice's content that holds what an answer to it does: a forum, a verb, a token."""
 MAX_ID_BYTES = 255
 
 _HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")
@@ -73,6 +75,13 @@ def local_user(key: str, server_name: str) -> str:
     """The user id of the ghost of an author key. The homeserver may not enforce the grammar, so it is done here."""
     safe = "".join(c if c in _LOCALPART_CHARS else "=%02x" % (ord(c) & 0xFF) for c in key.lower())
     return f"@{OURS}{safe}"[: MAX_ID_BYTES - len(server_name) - 1] + f":{server_name}"
+
+
+def key_of(user_id: str, server_name: str) -> str | None:
+    """The author key in the id of a ghost of ours; None for the bot and for anybody else."""
+    if not is_ours(user_id, server_name) or user_id == f"@{BOT}:{server_name}":
+        return None
+    return user_id.removeprefix(f"@{OURS}").partition(":")[0]
 
 
 def is_ours(user_id: str, server_name: str) -> bool:

@@ -30,21 +30,29 @@ class Notices:
         below = {"m.in_reply_to": {"event_id": event}} if thread is None else relation(Place(thread, event))
         await self._say(room, content | {"m.relates_to": below}, event)
 
-    async def encrypted(self, room: str) -> None:
-        """Say once in a room that we cannot read what is encrypted."""
+    async def declined(self, room: str, ours: str, event: str, words: str) -> None:
+        """Say in a direct room, as our user there, why words were not passed on; the same once in a room."""
+        said = hashlib.sha256(words.encode()).hexdigest()[:32]
+        if await self._house.write(lambda rows: rows.get("declined", room)) == said:
+            return
+        await self._say(room, {"msgtype": "m.notice", "body": words, "m.mentions": {}}, f"declined {event}", ours)
+        await self._house.write(lambda rows: rows.put("declined", room, said))
+
+    async def encrypted(self, room: str, ours: str | None = None) -> None:
+        """Say once in a room, as the bot or as that user of ours, that we cannot read what is encrypted."""
         if await self._house.write(lambda rows: rows.get("encrypted", room)) is not None:
             return
         words = _(
             "Encrypted messages cannot be read here and reach neither mail nor archive. Please write without encryption."
         )
-        if await self._say(room, {"msgtype": "m.notice", "body": words, "m.mentions": {}}, f"encrypted {room}"):
+        if await self._say(room, {"msgtype": "m.notice", "body": words, "m.mentions": {}}, f"encrypted {room}", ours):
             await self._house.write(lambda rows: rows.put("encrypted", room, ""))
 
-    async def _say(self, room: str, content: dict[str, Any], cause: str) -> bool:
+    async def _say(self, room: str, content: dict[str, Any], cause: str, ours: str | None = None) -> bool:
         transaction = "notice-" + hashlib.sha256(cause.encode()).hexdigest()[:32]
         try:
-            bot = await self._ghosts.bot()
-            await told(bot.room_send(room, MESSAGE, content, tx_id=transaction))
+            speaker = await self._ghosts.bot() if ours is None else await self._ghosts.known(ours)
+            await told(speaker.room_send(room, MESSAGE, content, tx_id=transaction))
         except Trouble as trouble:
             _log.warning("notice not said", room=room, problem=str(trouble))
             return False

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bridges.matrix import compose
 from bridges.matrix.compose import Form
+from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.posts import Posts
 from bridges.matrix.progress import Progress
@@ -18,7 +19,9 @@ from server.bridge import (
     Failed,
     House,
     Later,
+    LetterItem,
     Lot,
+    NoticeItem,
     Outcome,
     Post,
     PostItem,
@@ -35,8 +38,10 @@ from server.errors import Deferred
 class Speaker:
     """Says items. `doubt` is called when the homeserver as a whole seems away."""
 
-    def __init__(self, house: House, ghosts: Ghosts, rooms: Rooms, doubt: Callable[[str], None]) -> None:
-        self._house, self._ghosts, self._rooms, self._doubt = house, ghosts, rooms, doubt
+    def __init__(
+        self, house: House, ghosts: Ghosts, rooms: Rooms, direct: Direct, doubt: Callable[[str], None]
+    ) -> None:
+        self._house, self._ghosts, self._rooms, self._direct, self._doubt = house, ghosts, rooms, direct, doubt
         self._uploads = Uploads()
         self._posts = Posts(house, ghosts, self._uploads)
 
@@ -69,6 +74,8 @@ class Speaker:
                 if forum.visibility != "public":
                     return Sent(detail="a members-only forum has no room yet")
                 return Sent(detail=await self._rooms.ensure(forum))
+            case NoticeItem() | LetterItem():
+                return await self._direct.deliver(lot.key, room, lot.item)
             case _:
                 return Failed("not by this channel")
 

@@ -89,7 +89,10 @@ def _to_author(tx: Connection, desk: Desk, receiver: int, forum: Row[Any], inbou
     known = _reached(tx, desk, receiver, inbound.author.channel)
     if known is None:
         raise Rejected("5.7.1", _("This author cannot be reached in private: please answer in the forum."))
-    _book(tx, desk, inbound, forum, [known.address_id], {"person_id": sender.person_id, "membership_id": mine.id})
+    more = {"person_id": sender.person_id, "membership_id": mine.id}
+    if sender.name:
+        more["name"] = sender.name
+    _book(tx, desk, inbound, forum, [known.address_id], more)
     if inbound.author.channel in desk.channels(takes_back=False):  # in a chat one sees whom one writes to
         facts = {
             "name": known.name or _("the author"),

@@ -42,6 +42,7 @@ class Homeserver:
     devices: bool = True
     upload_size: int = 1000
     url: str = ""
+    made: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     _transactions: dict[str, str] = field(default_factory=dict)
 
@@ -84,6 +85,9 @@ class Homeserver:
             return web.Response(body=found) if found is not None else error(404, "M_NOT_FOUND")
         if path.endswith("/media/config"):
             return web.json_response({"m.upload.size": self.upload_size})
+        if path.endswith("/createRoom"):
+            self.made.append(asked.body)
+            return web.json_response({"room_id": f"!made{len(self.made)}"})
         if "/join/" in path:
             return web.json_response({"room_id": "!room"})
         if "/event/" in path:

@@ -52,7 +52,8 @@ _WORDS = {
     "body": {"type": "string"},
     "m.mentions": _MENTIONS,  # on every message, so that no client guesses (MSC4210, v1.17)
 }
-_MORE = {"external_url": _PAGE, "net.junto.post": _POST}
+_ANSWERS = _exactly({"forum": _TEXT, "verb": _TEXT, "token": _TEXT})
+_MORE = {"external_url": _PAGE, "net.junto.post": _POST, "net.junto.answer": _ANSWERS}
 _RELATED = {"m.relates_to": {"oneOf": [_THREAD, _ANSWER]}}
 _RICH = {"format": {"const": "org.matrix.custom.html"}, "formatted_body": _TEXT}
 _BOTH = {"dependentRequired": {"format": ["formatted_body"], "formatted_body": ["format"]}}

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
 
-from bridges.email import authres, decoration, headers, identification, mime
+from bridges.email import authres, decoration, headers, identification, item_replies, mime
 from bridges.email.content import content
 from bridges.email.headers import CRLF, bracketed, list_id, mailbox, message_ids, structured, unstructured
 from server import subjects
@@ -235,7 +235,7 @@ def _leaves_out(field: bytes, passage: Passage) -> bool:
 def _passed_through(post: Post, passage: Passage) -> tuple[bytes, bytes]:
     """The author's message. No Sender is added: mail programs would show it beside the author ("on behalf of")."""
     section, _gap, body = headers.cut(decoration.message(post))
-    kept = [field for field in headers.tidy(section) if not _leaves_out(field, passage)]
+    kept = [field for field in item_replies.for_all(post, headers.tidy(section)) if not _leaves_out(field, passage)]
     prefix = post.forum.subject_prefix
     if prefix:
         kept = [decoration.prefixed(field, prefix) if headers.name(field) == b"subject" else field for field in kept]

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from bridges.email import decoration, dkim_check, fields, headers, linked, longlines
+from bridges.email import decoration, dkim_check, fields, headers, item_replies, linked, longlines
 from bridges.email.addresses import split
 from bridges.email.authentication import verified
 from bridges.email.compose import AS_IT_IS, MUST, Passage
@@ -102,7 +102,9 @@ def survivors(post: Post, of: Sequence[bytes]) -> list[Signature]:
     if linked.changes_body(post) or decoration.changes_body(post) or _has_long_lines(post):
         return []
     prefix = post.forum.subject_prefix
-    touched = MUST | longlines.long_fields(of) | ({b"subject"} if prefix and _is_prefixed(of, prefix) else frozenset())
+    touched = MUST | longlines.long_fields(of) | item_replies.touched(of, post.forum)
+    if prefix and _is_prefixed(of, prefix):
+        touched |= {b"subject"}
     return [signature for signature in dkim_check.signatures(of) if not touched & set(signature.names)]
 
 

@@ -33,7 +33,7 @@ _REACH = 320  # characters left of the sign that can belong to an address
 _SCAN = 1 << 18  # characters looked through at one go, for meanwhile no other thread runs
 _PLAIN_TAIL = re.compile(r"[\w.+-]{1,64}\Z")
 _MAILTO = re.compile(r'\shref="mailto:[^"]*"')
-_TOKEN_PATH = re.compile(r"(?i)(/(?:leave|mute|sign-in|confirm|mod)/)[a-z2-7]{26}(?![a-z2-7])")
+_TOKEN_PATH = re.compile(r"(?i)(/(?:leave|mute|sign-in|confirm|mod|entry)/)[a-z2-7]{26}(?![a-z2-7])")
 _WORD = r"=\?[^?\s]{1,60}\?[bBqQ]\?[^?\s]{0,998}\?="  # RFC 2047 section 2
 _ENCODED_WORDS = re.compile(rf"{_WORD}(?:\s{{1,80}}{_WORD}){{0,200}}")
 _WIDE = (

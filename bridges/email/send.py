@@ -38,7 +38,6 @@ from server.bridge import (
     Outbound,
     PostItem,
     Settle,
-    StateItem,
 )
 from server.clock import MINUTE, SECOND, now_ms
 from server.errors import Deferred, NotFound
@@ -181,9 +180,10 @@ class Sender:
 
     def _domain(self, item: Outbound) -> str:
         """Whose name stands for it: that of the forum, which its From has wherever it is ours."""
-        if isinstance(item, LetterItem | NoticeItem | DigestItem | StateItem):
-            return item.forum.mail_domain if item.forum is not None else self._settings.domain
-        return item.post.forum.mail_domain
+        if isinstance(item, PostItem | CorrectionItem):
+            return item.post.forum.mail_domain
+        forum = item.forum if isinstance(item, LetterItem | NoticeItem | DigestItem) else None
+        return forum.mail_domain if forum is not None else self._settings.domain
 
     # On the way ---------------------------------------------------------------------------------------------------
     async def _work(self, copies: Copies, connections: asyncio.Semaphore) -> None:

@@ -18,6 +18,7 @@ from bridges.matrix.compose import SPACE, events
 from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.hear import Listener
+from bridges.matrix.marks import Decisions
 from bridges.matrix.registration import Registration
 from bridges.matrix.rooms import Rooms
 from bridges.matrix.say import Speaker
@@ -69,7 +70,8 @@ class MatrixBridge:
         self._rooms = Rooms(house, settings, self._ghosts)
         direct = Direct(house, self._ghosts)
         self._listener = Listener(house, settings, self._ghosts, direct)
-        self._speaker = Speaker(house, self._ghosts, self._rooms, direct, self._on_doubt)
+        decisions = Decisions(house, self._ghosts, self._listener.arrived)
+        self._speaker = Speaker(house, self._ghosts, self._rooms, direct, decisions, self._on_doubt)
         self._doubted = asyncio.Event()
 
     @property

@@ -18,6 +18,7 @@ from bridges.matrix.compose import SPACE
 from bridges.matrix.direct import Direct
 from bridges.matrix.fetch import Fetch
 from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.marks import Marks, waits
 from bridges.matrix.markup import clean
 from bridges.matrix.names import is_id
 from bridges.matrix.notices import Notices
@@ -67,6 +68,7 @@ class Listener:
         self._notices = Notices(house, ghosts)
         self._changes = Changes(house, self._fetch, self._complete, self._notices)
         self._private = Private(house, ghosts, direct, self._fetch, self._notices, self._server)
+        self._marks = Marks(house, ghosts)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
         self._stopped: set[str] = set()  # rooms where an event of this round waits: none after it may pass it
@@ -205,8 +207,9 @@ class Listener:
         except Rejected as refusal:
             await self._notices.answer(room, row.name, event["sender"], said.thread, refusal.reason)
             return
-        if isinstance(result, Held) and result.reply:
-            await self._notices.answer(room, row.name, event["sender"], said.thread, result.reply)
+        if isinstance(result, Held):
+            await self._marks.waits(room, row.name)
+            await self._notices.answer(room, row.name, event["sender"], said.thread, waits(result))
         if said.thread is not None:
             thread = said.thread
             await self._house.write(lambda rows: rows.put("threaded", thread, ""))

@@ -8,6 +8,7 @@ from bridges.matrix import compose
 from bridges.matrix.compose import Form
 from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.marks import Decisions
 from bridges.matrix.posts import Posts
 from bridges.matrix.progress import Progress
 from bridges.matrix.rooms import Rooms
@@ -15,6 +16,7 @@ from bridges.matrix.transactions import named, send
 from bridges.matrix.uploads import Uploads
 from bridges.matrix.wire import Ghost, Trouble, told
 from server.bridge import (
+    DecisionItem,
     EditItem,
     Failed,
     House,
@@ -39,9 +41,16 @@ class Speaker:
     """Says items. `doubt` is called when the homeserver as a whole seems away."""
 
     def __init__(
-        self, house: House, ghosts: Ghosts, rooms: Rooms, direct: Direct, doubt: Callable[[str], None]
+        self,
+        house: House,
+        ghosts: Ghosts,
+        rooms: Rooms,
+        direct: Direct,
+        decisions: Decisions,
+        doubt: Callable[[str], None],
     ) -> None:
         self._house, self._ghosts, self._rooms, self._direct, self._doubt = house, ghosts, rooms, direct, doubt
+        self._decisions = decisions
         self._uploads = Uploads()
         self._posts = Posts(house, ghosts, self._uploads)
 
@@ -52,7 +61,7 @@ class Speaker:
 
     async def _outcome(self, lot: Lot, target: Target) -> Outcome:
         try:
-            return await self._say(lot, target.address)
+            return await self._say(lot, target)
         except Trouble as trouble:
             if trouble.away:
                 self._doubt(str(trouble))
@@ -60,7 +69,8 @@ class Speaker:
         except Deferred as later:
             return Later(later.reason, later.code)
 
-    async def _say(self, lot: Lot, room: str) -> Outcome:
+    async def _say(self, lot: Lot, target: Target) -> Outcome:
+        room = target.address
         match lot.item:
             case PostItem(post):
                 return Sent(await self._posts.say(lot.key, room, post))
@@ -70,6 +80,8 @@ class Speaker:
                 return await self._retract(lot.key, room, post)
             case ReactionItem():
                 return await self._react(lot.key, room, lot.item)
+            case DecisionItem():
+                return await self._decisions.shown(room, lot.item, target.attempt)
             case StateItem(forum):
                 if forum.visibility != "public":
                     return Sent(detail="a members-only forum has no room yet")

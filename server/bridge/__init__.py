@@ -51,6 +51,7 @@ from server.bridge.lots import Failed, Later, Lot, Outcome, Sent, Settle, Target
 from server.bridge.outbound import (
     Community,
     CorrectionItem,
+    DecisionItem,
     DigestEntry,
     DigestItem,
     EditItem,
@@ -98,6 +99,7 @@ __all__ = [
     "Community",
     "Correct",
     "CorrectionItem",
+    "DecisionItem",
     "DigestEntry",
     "DigestItem",
     "Doubt",

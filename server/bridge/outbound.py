@@ -208,6 +208,17 @@ class DigestItem:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionItem:
+    """A post that was seen in a room while it waited under the name H-xxxx waits no longer: take its mark away, or (not approved) the
+    post. `refs` are its names in the room."""
+
+    forum: Forum
+    name: str
+    refs: tuple[Ref, ...]
+    approved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StateItem:
     """A forum is new, or its settings or members changed: make or mend what stands for it on your side (a room, a space), idempotently.
 
@@ -234,5 +245,6 @@ Outbound = (
     | LetterItem
     | NoticeItem
     | DigestItem
+    | DecisionItem
     | StateItem
 )

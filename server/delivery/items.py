@@ -19,7 +19,9 @@ from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
 from server.delivery import digests, letters, notices, private, receipts, wanted
-from server.desk import Desk, rooms
+from server.desk import Desk, forums, rooms
+from server.desk import posts as desk_posts
+from server.moderation import queue
 from server.people import handles, identity
 from server.store.schema import forums as forums_table
 from server.store.schema import memberships, posts, reactions, revisions
@@ -185,12 +187,21 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
         return digests.item(tx, desk, ready.item_id, shelf.post)
     if ready.kind == "state":
         return rooms.state(tx, desk, ready.item_id, ready.channel)
+    if ready.kind == "decision":
+        return _decision(tx, desk, ready)
     row = letters.get(tx, ready.item_id)
     if row.template == receipts.TEMPLATE and receipts.is_gone(tx, row):
         return None
     if ready.kind == "notice":
         return private.notice(tx, desk, row, ready.channel, ready.secret)
     return private.letter(tx, desk, row, ready.channel, ready.via)
+
+
+def _decision(tx: Connection, desk: Desk, ready: Ready) -> bridge.DecisionItem:
+    row = queue.decision(tx, ready.item_id)
+    forum = forums.view(forums.by_id(tx, desk_posts.get(tx, ready.item_id).forum_id), desk.base_url)
+    refs = tuple(ref for ref in queue.names(row) if ref.space == ready.channel)
+    return bridge.DecisionItem(forum, row.name, refs, row.approved)
 
 
 def _correction(tx: Connection, revision_id: int, shelf: Shelf) -> bridge.CorrectionItem:

@@ -98,7 +98,7 @@ def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:
         jobs.unregister(tx, each)
     reports.sweep(tx, desk)
     conversation.close_over(tx, desk)
-    decide.forget_unconfirmed(tx, now)
+    decide.forget_unconfirmed(tx, desk)
 
 
 def _show(counts: list[Any]) -> None:

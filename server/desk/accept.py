@@ -12,13 +12,14 @@ from sqlalchemy import Connection, Row
 
 from server import bridge, metrics, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Proof, Ref, Result, message_id
-from server.delivery import fuse, letters, receipts
+from server.delivery import letters
 from server.desk import (
     Desk,
     asking,
     author,
     book,
     conversation,
+    decide,
     digest_replies,
     forums,
     gather,
@@ -26,6 +27,7 @@ from server.desk import (
     place,
     policy,
     posts,
+    publish,
     reports,
     screen,
 )
@@ -35,6 +37,8 @@ from server.errors import Rejected
 from server.i18n import _
 from server.moderation import queue
 from server.people import identity, membership
+
+ANSWERS = 100  # of a forum that wait for what they answer; what is more waits for a moderator
 
 
 def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
@@ -70,6 +74,8 @@ def new_post(tx: Connection, desk: Desk, prepared: Prepared[NewPost]) -> Result:
         who = known
     else:  # who joined by a bare word has no name yet: theirs is on the first post that is surely theirs
         who = author.ensure(tx, inbound.author, now, named=believed)
+    if isinstance(decision, policy.Publish):
+        decision = _with_what_it_answers(tx, desk, forum, inbound, facts, decision)
     if isinstance(decision, policy.Hold):
         if decision.join:
             _joins(tx, desk, forum, inbound.author, who)
@@ -148,6 +154,22 @@ def _same_author(seen: Row[Any], known: identity.Known | None) -> bool:
     return known is not None and (seen.person_id == known.person_id)
 
 
+def _with_what_it_answers(
+    tx: Connection, desk: Desk, forum: Row[Any], inbound: NewPost, facts: policy.Facts, decision: policy.Publish
+) -> policy.Publish | policy.Hold:
+    """What answers a held post that its readers see waits with it; a moderator who answers has read it, and lets it go on."""
+    answered = decide.answered(tx, desk, forum, inbound.parents)
+    if answered is None:
+        return decision
+    if screen.passes(facts.role in membership.MODERATORS, facts.proof):
+        who = author.find(tx, inbound.author)
+        assert who is not None
+        decide.release(tx, desk, answered, f"person:{who.person_id}", desk.now())
+        return decision
+    reason = _("it answers {name}, which waits for a moderator").format(name=answered.name)
+    return policy.Hold(reason, kind="answer", join=decision.join)
+
+
 def _row(
     forum: Row[Any], prepared: Prepared[NewPost], who: identity.Known, names: list[Ref], now: int
 ) -> dict[str, Any]:
@@ -190,45 +212,10 @@ def _publish(
     seq, modseq = forums.next_number(tx, forum.id)
     post_id = _store(tx, prepared, row | place.standing(stands, seq, row["arrived_at"]))
     words = prepared.subject or gather.opening_words(prepared.derived.fresh_text)
-    _tell(tx, desk, forum, posts.get(tx, post_id), stands, names, words, modseq)
+    publish.tell(tx, desk, forum, posts.get(tx, post_id), stands, names, words, modseq)
     if conversation.opens(forum, inbound):
         conversation.opened(tx, forum.id, inbound.author.channel, post_id, row["arrived_at"])
     return seq
-
-
-def publish_held(
-    tx: Connection, desk: Desk, forum: Row[Any], post_id: int, names: list[Ref], parents: tuple[Ref, ...]
-) -> int:
-    """As `_publish`, of a post that is stored already because it was held."""
-    subject = posts.get(tx, post_id).subject
-    stands = place.place(Names(tx, forum.id), names, parents, subject)
-    seq, modseq = forums.next_number(tx, forum.id)
-    posts.update(tx, post_id, **place.standing(stands, seq, desk.now()))
-    words = subject or gather.opening_words(posts.body(tx, post_id).fresh_text)
-    _tell(tx, desk, forum, posts.get(tx, post_id), stands, names, words, modseq)
-    return seq
-
-
-def _tell(
-    tx: Connection,
-    desk: Desk,
-    forum: Row[Any],
-    post: Row[Any],
-    stands: place.Place,
-    names: list[Ref],
-    words: str,
-    modseq: int,
-) -> None:
-    """The post has its number: its names are claimed, its thread counts it, everybody who gets it is booked."""
-    rows = Names(tx, forum.id)
-    place.claim(rows, stands, post.id, names)
-    in_thread = rows.count(stands.thread_id, post.id, post.seq, words, post.published_at)
-    forums.noted(tx, forum.id, modseq, post.id, post.published_at)
-    conversation.answered(tx, desk, forum, post.parent_id, desk.now())
-    book.post(tx, desk, forum, post, desk.now())
-    receipts.book(tx, desk, forum, post)
-    if reason := fuse.check(tx, post, in_thread, desk.now()):
-        letters.tell_operator(tx, desk, "fuse", forum.id, reason)
 
 
 def _joins(tx: Connection, desk: Desk, forum: Row[Any], by: bridge.Author, who: identity.Known) -> None:
@@ -252,6 +239,9 @@ def _hold(
     if repeated is not None:
         return Held(repeated, decision.reason)
     asks = decision.confirm and asking.may_ask(tx, forum, asking.POST, who, now)
+    awaits = queue.AUTHOR if decision.confirm else queue.MODERATORS
+    if decision.kind == "answer" and queue.count_answers(tx, forum.id) < ANSWERS:
+        awaits = queue.PARENT
     post_id = _store(tx, prepared, _row(forum, prepared, who, names, now) | {"state": "held"})
     name = queue.hold(
         tx,
@@ -262,10 +252,11 @@ def _hold(
         decision.reason,
         names,
         inbound.parents,
-        queue.AUTHOR if decision.confirm else queue.MODERATORS,
+        awaits,
+        line=conversation.is_line(tx, desk, forum, inbound),
     )
     metrics.HELD.labels(decision.kind).inc()
-    if not decision.confirm:
+    if awaits == queue.MODERATORS:
         reports.report(tx, desk, forum, now)
     if decision.kind == "first":
         reports.tell_first(tx, desk, forum, post_id, now)

@@ -131,7 +131,7 @@ def decided_on(tx: Connection, desk: Desk, by: Asked, verb: str, place: int, rea
         where = decide.approve(tx, desk, name, actor, now)
         return _("{post} is published: {url}").format(post=title, url=f"{desk.base_url}/f/{where}")
     if verb == words.CANCEL:
-        decide.cancel(tx, name, actor, now)
+        decide.cancel(tx, desk, name, actor, now)
         return _("{post} is taken back: it was shown to nobody but moderators, and nothing of it is kept.").format(
             post=title
         )

@@ -12,17 +12,21 @@ from sqlalchemy import Connection, Row
 from server import bridge
 from server.bridge import Accepted, Correct, Duplicate, Edit, Proof, Reaction, Result, Retract
 from server.delivery import outbox
-from server.desk import Desk, author, book, forums, pieces, place, posts
+from server.desk import Desk, author, book, forums, pieces, place, posts, unpublished
 from server.desk.names import withdrawn
 from server.desk.prepare import Prepared
 from server.errors import Rejected
 from server.i18n import _
+from server.moderation import audit
 from server.people import identity, membership
 
 
 def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result:
     """Replace the words of a post (or of one part of a burst). Raises Rejected unless its author or a moderator asks."""
     inbound, now = prepared.inbound, desk.now()
+    mended = unpublished.edit(tx, prepared)
+    if mended is not None:
+        return mended
     forum, target, who = target_of(tx, inbound)
     if place.find(tx, forum.id, [inbound.ref]) is not None:
         return Duplicate(f"{forum.slug}/{target.seq}")
@@ -45,6 +49,9 @@ def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result:
 def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
     """Take a post back, or one part of a burst. The answer says in how many mailboxes it already is."""
     now = desk.now()
+    gone = unpublished.retract(tx, desk, inbound)
+    if gone is not None:
+        return gone
     forum, target, who = target_of(tx, inbound)
     if target.state == "retracted":
         return Duplicate(f"{forum.slug}/{target.seq}")
@@ -57,6 +64,16 @@ def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
             posts.set_body(tx, target.post_id, pieces.joined(parts), parts)
             forums.changed(tx, forum.id, "edit", target.post_id, now)
             return Accepted(f"{forum.slug}/{target.seq}")
+    if who is not None and who.person_id != target.person_id:
+        audit.record(
+            tx,
+            f"person:{who.person_id}",
+            "retract",
+            f"{forum.slug}/{target.seq}",
+            now,
+            forum.id,
+            inbound.author.channel,
+        )
     already = take_back(tx, desk, forum, target.post_id, inbound.author.channel, now)
     reply = _("It is gone here; {count} mailboxes have it already.").format(count=already) if already else ""
     return Accepted(f"{forum.slug}/{target.seq}", reply)

@@ -91,6 +91,16 @@ def _names(tx: Connection, forum: Row[Any], inbound: NewPost, post_id: int) -> b
     return named is not None and named.post_id == post_id
 
 
+def is_line(tx: Connection, desk: Desk, forum: Row[Any], inbound: NewPost) -> bool:
+    """Whether the message, were it taken now, would be a line of what is talked of."""
+    if not inbound.chat or forum.room_messages == "topics":
+        return False
+    talk = tx.execute(_CURRENT, {"forum": forum.id, "by": inbound.author.channel}).first()
+    if inbound.parents:
+        return talk is not None and talk.lines_id is not None and _names(tx, forum, inbound, talk.lines_id)
+    return forum.room_messages != "conversation" or (talk is not None and desk.now() - talk.last_at < QUIET_MS)
+
+
 def opens(forum: Row[Any], inbound: NewPost) -> bool:
     """Whether a post that is no line opens a conversation."""
     return inbound.chat and not inbound.parents and forum.room_messages == "conversation"

@@ -1,4 +1,4 @@
-"""Posts that wait for a decision, named H-xxxx until they have a number. The only writer of `held`.
+"""Posts that wait for a decision, named H-xxxx until they have a number. The only writer of `held` and `decisions`.
 
 A held post claims no Ref (else a forgery could keep the real mail out): the names that it wants are kept here until it is published.
 """
@@ -11,15 +11,16 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from server.bridge import Ref
-from server.store.schema import forums, held, posts
-from server.store.upsert import insert_new
+from server.store.schema import decisions, forums, held, posts
+from server.store.upsert import insert_new, insert_or_set
 
 LETTERS = 4
-MODERATORS, AUTHOR = "moderators", "author"
-"""Whose word a held post waits for; an author's is the answer to a question that they were sent."""
+MODERATORS, AUTHOR, PARENT = "moderators", "author", "parent"
+"""Whose word a held post waits for; an author's is the answer to a question that they were sent. PARENT: nobody's of its own, for it
+answers one that waits."""
 
 
 def same(tx: Connection, forum_id: int, author: str, content_hash: str) -> str | None:
@@ -38,13 +39,15 @@ def hold(
     names: Sequence[Ref],
     parents: Sequence[Ref],
     awaits: str = MODERATORS,
+    line: bool = False,
 ) -> str:
     """Put the post in the queue; its name. One with the same author and content that waits already keeps its place and name.
 
     `names` and `parents`: what it is called and what it answers once it is published. `awaits`: whose word it waits for.
+    `line`: a line of talk, with which nothing waits.
     """
     row = {"post_id": post_id, "forum_id": forum_id, "author": author, "content_hash": content_hash, "reason": reason}
-    row |= {"awaits": awaits, "refs": _written(names), "parents": _written(parents)}
+    row |= {"awaits": awaits, "line": line, "refs": _written(names), "parents": _written(parents)}
     while (name := same(tx, forum_id, author, content_hash)) is None:
         insert_new(tx, held, row | {"name": _name(tx)}, ["forum_id", "author", "content_hash"])
     return name
@@ -66,6 +69,50 @@ def _written(refs: Sequence[Ref]) -> str:
 
 def _read(text: str) -> list[Ref]:
     return [Ref(*each) for each in json.loads(text)]
+
+
+# What answers it ------------------------------------------------------------------------------------------------------
+def named(tx: Connection, forum_id: int, ref: Ref) -> Row[Any] | None:
+    """The held post of the forum that wants to be called so."""
+    return next((row for row in _saying(tx, forum_id, held.c.refs, ref) if _is_among(ref, names(row))), None)
+
+
+def answers(tx: Connection, answered: Row[Any]) -> list[Row[Any]]:
+    """The posts that wait with this one, oldest first."""
+    found: dict[int, Row[Any]] = {}
+    for ref in names(answered):
+        for row in _saying(tx, answered.forum_id, held.c.parents, ref):
+            if row.awaits == PARENT and _is_among(ref, parents(row)):
+                found[row.post_id] = row
+    return [found[post_id] for post_id in sorted(found)]
+
+
+def count_answers(tx: Connection, forum_id: int) -> int:
+    """How many posts of the forum wait with one that they answer."""
+    mine = (held.c.forum_id == forum_id, held.c.awaits == PARENT)
+    return tx.scalar(select(func.count()).select_from(held).where(*mine)) or 0
+
+
+def _saying(tx: Connection, forum_id: int, column: ColumnElement[str], ref: Ref) -> list[Row[Any]]:
+    """Held posts of the forum whose column may hold that name."""
+    written = column.contains(json.dumps(ref.name), autoescape=True)
+    return list(tx.execute(select(held).where(held.c.forum_id == forum_id, written).order_by(held.c.post_id)))
+
+
+def _is_among(ref: Ref, refs: Sequence[Ref]) -> bool:
+    return any((each.space, each.name) == (ref.space, ref.name) for each in refs)
+
+
+# What was decided, for channels that show it --------------------------------------------------------------------------
+def decided(tx: Connection, row: Row[Any], approved: bool) -> None:
+    """Remember what became of a held post, as its readers saw it wait."""
+    values = {"post_id": row.post_id, "name": row.name, "approved": approved, "refs": row.refs}
+    insert_or_set(tx, decisions, values, ["post_id"], ["approved"])
+
+
+def decision(tx: Connection, post_id: int) -> Row[Any]:
+    """What became of a post that was held: name, approved, refs."""
+    return tx.execute(select(decisions).where(decisions.c.post_id == post_id)).one()
 
 
 def _name(tx: Connection) -> str:

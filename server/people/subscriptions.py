@@ -127,6 +127,13 @@ def room_forum(tx: Connection, channel: str, address: str) -> int | None:
     return tx.execute(_ROOM, {"by": channel, "at": address}).scalar()
 
 
+def rooms(tx: Connection, forum_id: int, channel: str) -> list[int]:
+    """The ids of the addresses of the forum's rooms on a channel, whatever they get now."""
+    mine = (subscriptions.c.forum_id == forum_id, subscriptions.c.person_id.is_(None), addresses.c.channel == channel)
+    query = select(addresses.c.id).join(subscriptions, subscriptions.c.address_id == addresses.c.id)
+    return list(tx.scalars(query.where(*mine).order_by(addresses.c.id)))
+
+
 def stop(tx: Connection, subscription_id: int, reason: str, now: int) -> None:
     """Nothing is sent to that address until it is resumed; its person stays what they are."""
     values = {"state": "stopped", "stop_reason": reason, "stopped_at": now, "probed_at": None}

@@ -362,13 +362,22 @@ held = Table(
     Column("author", String, nullable=False),  # channel:address
     Column("content_hash", String, nullable=False),
     Column("reason", String, nullable=False),
-    _words("awaits", "moderators"),  # moderators | author: whose word
+    _words("awaits", "moderators"),  # moderators | author | parent: whose word
+    _flag("line", False),  # it would have been a line of talk
     _words("refs", "[]", Text()),  # names it claims only when published
     _words("parents", "[]", Text()),
     Column("reported_at", BigInteger),  # to the moderators
     Column("reminded_at", BigInteger),
     Column("told_at", BigInteger),  # its author, that nobody decided yet
     UniqueConstraint("forum_id", "author", "content_hash"),
+)
+decisions = Table(  # what became of held posts that their readers saw wait
+    "decisions",
+    metadata,
+    Column("post_id", Id, ForeignKey("posts.id"), primary_key=True),
+    Column("name", String, nullable=False),
+    _flag("approved", False),
+    _words("refs", "[]", Text()),
 )
 blobs = Table(
     "blobs",
@@ -424,7 +433,7 @@ deliveries = Table(
     _id(),
     Column(
         "item_kind", String, nullable=False
-    ),  # post edit retraction reaction correction letter notice digest state hook
+    ),  # post edit retraction reaction correction letter notice digest state decision hook
     Column("item_id", Id, nullable=False),
     Column("origin", Id, nullable=False),  # posts.origin for a post, else the item's id: once per origin and mailbox
     _to("forums", "forum_id", null=True),

@@ -12,6 +12,7 @@ import pytest
 import bridges
 from bridges.email.tests.scripted_relay import ScriptedRelay
 from server.bridge import Accepted, Author, Correct, Edit, NewPost, Proof, Reaction, Ref, Request, Retract
+from server.desk import decide
 from server.errors import Rejected
 from tests.stories.town import town
 
@@ -129,3 +130,25 @@ async def test_a_correction_is_asked_for(tmp_path: Path, database: str) -> None:
             assert relay.recipients == ["dora@far.test"] * 2
             assert b"[Fourteen]" in relay.taken[1].content
             assert memory.said == []  # its own room shows an edit by itself
+
+
+@pytest.mark.usefixtures("dropped_in")
+async def test_what_waits_in_a_room_is_decided_there(tmp_path: Path, database: str) -> None:
+    sections: dict[str, dict[str, Any]] = {"memory": {"room": "hall"}, "email": {"relay": "smtp://127.0.0.1:9"}}
+    async with town(tmp_path, database, sections) as shore:
+        memory: Any = shore.home.bridges["memory"]
+        await shore.forum("pools")
+        await shore.option("pools", first_post="hold")
+        await shore.settled()
+        names = []
+        for ref in ("e1", "e2"):
+            held = await memory.say(NewPost("pools", ANA, (Ref("memory", ref),), text=f"Words of {ref}"))
+            names.append(held.name)
+        await shore.settled()
+        assert all(kind.startswith("notice") for kind, *_ in memory.said)  # to its author alone
+        memory.said.clear()
+        await shore.home.store.write(decide.approve, shore.home.desk, names[0], "command", shore.home.now())
+        await shore.home.store.write(decide.reject, shore.home.desk, names[1], "command", "", shore.home.now())
+        await shore.settled()
+        assert memory.said == [("approved", "e1", 0), ("refused", "e2", 0)]
+        assert "Words of e1" in await shore.page("/f/pools/1")

@@ -384,9 +384,9 @@ def test_what_nobody_confirmed_is_kept_by_nobody(table: Table, notices: Notices)
     table.do(forums.set_options, "pools", {"strangers": "confirm"}, table.now)
     table.post("eve", "secret")
     table.now += 14 * clock.DAY - 1
-    assert table.do(decide.forget_unconfirmed, table.now) == 0
+    assert table.do(decide.forget_unconfirmed, table.desk) == 0
     table.now += 1
-    assert table.do(decide.forget_unconfirmed, table.now) == 1
+    assert table.do(decide.forget_unconfirmed, table.desk) == 1
     assert states(table) == ["rejected"]
     assert table.store.read_now(lambda tx: list(tx.scalars(sa.select(bodies.c.text)))) == [""]
-    assert table.do(decide.forget_unconfirmed, table.now) == 0
+    assert table.do(decide.forget_unconfirmed, table.desk) == 0

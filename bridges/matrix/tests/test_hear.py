@@ -10,7 +10,7 @@ import pytest
 from bridges.matrix import MatrixBridge
 from bridges.matrix.tests.homeserver import Homeserver, error
 from bridges.matrix.tests.samples import png
-from server.bridge import Accepted, Edit, Held, Inbound, Join, Leave, NewPost, Reaction, Ref, Result, Retract
+from server.bridge import Accepted, Edit, Inbound, Join, Leave, NewPost, Reaction, Ref, Result, Retract
 from server.errors import Deferred, Rejected
 from tests.fakes import RecordingHouse, forum
 
@@ -214,13 +214,6 @@ async def test_a_refusal_is_said_to_its_sender_in_the_thread(
     assert notice["m.mentions"] == {"user_ids": [USER]}
     assert notice["m.relates_to"]["event_id"] == "$root"
     assert notice["m.relates_to"]["m.in_reply_to"] == {"event_id": "$1"}
-
-
-async def test_a_held_message_is_answered(bridge: MatrixBridge, house: RecordingHouse, homeserver: Homeserver) -> None:
-    house.answer = lambda inbound: Held("H-7f3k", "A moderator will look at it.")
-    keep(house, event("$1", "hello"))
-    await work_off(bridge)
-    assert [content["body"] for content in homeserver.sent()] == ["A moderator will look at it."]
 
 
 async def test_an_encrypted_room_is_told_once(

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from server.bridge import (
     Bridge,
+    DecisionItem,
     EditItem,
     Failed,
     House,
@@ -79,6 +80,10 @@ class MemoryBridge:
                 self.said.append((kind, post.fresh_text.strip(), post.number))
                 refs = (Ref(NAME, f"{self.room}-{post.id}"),) if kind == "post" else ()
                 settle(target, Sent(refs))
+            elif isinstance(lot.item, DecisionItem):
+                word = "approved" if lot.item.approved else "refused"
+                self.said.append((word, " ".join(ref.name for ref in lot.item.refs), 0))
+                settle(target, Sent())
             elif isinstance(lot.item, NoticeItem) and self.claims(target.address):
                 self.said.append((f"notice to {target.address}", lot.item.text, 0))
                 settle(target, Sent())

@@ -31,3 +31,13 @@ def upgrade() -> None:
         "subscriptions", sa.Column("members_only", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
     op.add_column("forums", sa.Column("plain_replies", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.create_table(
+        "decisions",
+        sa.Column("post_id", _Id, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("approved", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("refs", sa.Text(), server_default="[]", nullable=False),
+        sa.ForeignKeyConstraint(["post_id"], ["posts.id"], name=op.f("fk_decisions_post_id")),
+        sa.PrimaryKeyConstraint("post_id", name=op.f("pk_decisions")),
+    )
+    op.add_column("held", sa.Column("line", sa.Boolean(), server_default=sa.text("false"), nullable=False))

@@ -20,10 +20,11 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from server import bridge, limits
+from server.archive import across
 
 _AS_IT_IS = ("", "7bit", "8bit", "binary")  # a text whose encoding nobody knows is not shown
 TYPE_CHARS = 1_000  # of a Content-Type that are read: the standard library takes its parameters apart in quadratic time
-_AT = re.compile(r"@|%40|&#(?:64|[xX]40);|&commat;")  # as it is written, in links, in HTML
+_AT = re.compile(r"@|%40|&#0{0,9}64;?|&#[xX]0{0,9}40;?|&commat;")  # as it is written, in links, in HTML
 _DOMAIN = re.compile(r"((?:[\w-]{1,63}\.){1,10}[^\W\d_][\w-]{0,62}|localhost\b|\[[\w:.]{2,60}\])")
 # The local part is read from the sign to the left, so these are written backwards: RFC 5322 section 3.4.1, "&" perhaps as HTML.
 _ATOM = re.compile(r"(?:[\w.!#$%&'*+/=?^`{|}~-]|;pma&){1,128}")
@@ -76,6 +77,10 @@ class Mask:
         """The text with addresses and tokens hidden. Its time grows with the text's length, whatever is in it."""
         return self.tokens(self._addresses(text, spaced=False)[0])
 
+    def across(self, html: str) -> str:
+        """The HTML with those addresses hidden that tags or character references are in, which `text` does not find in it."""
+        return across.hidden(html, lambda words: self._found(words, spaced=False)[0]) if _AT.search(html) else html
+
     def mailboxes(self, text: str) -> str:
         """A field of addresses with them hidden; if one in it cannot be read, all of its value is."""
         shown, unread = self._addresses(text, spaced=True)
@@ -109,7 +114,17 @@ class Mask:
 
         With `spaced`, white space may stand around the sign (RFC 5322 section 3.4.1, and folds of section 2.2.3).
         """
-        out, done, unread = list[str](), 0, False
+        found, unread = self._found(text, spaced=spaced)
+        out, done = list[str](), 0
+        for start, end, shown in found:
+            out += (text[done:start], shown)
+            done = end
+        out.append(text[done:])
+        return "".join(out), unread
+
+    def _found(self, text: str, *, spaced: bool) -> tuple[list[tuple[int, int, str]], bool]:
+        """Where addresses are and what is shown instead, in order; and whether signs are left, as above."""
+        found, done, unread = list[tuple[int, int, str]](), 0, False
         for at in _signs(text):
             if at.start() < done:
                 continue
@@ -122,20 +137,18 @@ class Mask:
             local = text[start : at.start()].rstrip()
             if text[max(0, start - 4) : start] in ("cid:", "mid:"):  # RFC 2392: ids, not addresses
                 continue
-            kept, shown = self._shown(local, at[0], domain[0])
-            out += (text[done:start], kept, shown)
             done = domain.end()
-        out.append(text[done:])
-        return "".join(out), unread
+            found.append((start, done, self._shown(local, at[0], domain[0])))
+        return found, unread
 
-    def _shown(self, local: str, sign: str, domain: str) -> tuple[str, str]:
-        """What stands before an address of ours and that address, or nothing and what hides it."""
+    def _shown(self, local: str, sign: str, domain: str) -> str:
+        """An address of ours and what stands before it, or what hides it."""
         plain = _PLAIN_TAIL.search(local[-64:])
         if plain and domain.lower() == self.domain:
             name, plus, _token = plain[0].lower().partition("+")
             if name == self.slug or name.startswith(self.slug + "-"):
-                return local[: -len(plain[0])], f"{name}{plus and '+…'}{sign}{domain}"
-        return "", self.hidden
+                return f"{local[: -len(plain[0])]}{name}{plus and '+…'}{sign}{domain}"
+        return self.hidden
 
     def message(self, raw: bytes) -> bytes:
         """A received message with what names people or their machines hidden. Still a message that mail programs can read."""
@@ -154,6 +167,9 @@ class Blank(Mask):
         return self.tokens(ours.sub(r"\1…", text) if "+" in text or "%2b" in text.lower() else text)
 
     mailboxes = header = text
+
+    def across(self, html: str) -> str:
+        return html
 
     def message(self, raw: bytes) -> bytes:
         return b"".join(_Masked(self).of(raw))
@@ -183,7 +199,7 @@ def masked_post(post: bridge.Post) -> bridge.Post:
 
 def _html(mask: Mask, html: str) -> str:
     """Sanitised HTML: no address holds a character that markup is made of; a link to a hidden address leads nowhere."""
-    return mask.text(_MAILTO.sub(lambda link: link[0] if mask.text(link[0]) == link[0] else "", html))
+    return mask.text(_MAILTO.sub(lambda link: link[0] if mask.text(link[0]) == link[0] else "", mask.across(html)))
 
 
 def _signs(text: str) -> Iterator[re.Match[str]]:
@@ -211,6 +227,7 @@ def _local_start(text: str, least: int, sign: int, *, spaced: bool) -> int:
 @dataclass(slots=True)
 class _Part:
     text: bool = True
+    html: bool = False
     encoding: str = ""
     charset: str = ""
     message: bool = False
@@ -274,6 +291,7 @@ class _Masked:
         message = Message()
         message["Content-Type"] = " ".join(value.split())[:TYPE_CHARS].encode("ascii", "replace").decode()
         part.text = message.get_content_maintype() in ("text", "multipart") or "xml" in message.get_content_subtype()
+        part.html = "html" in message.get_content_subtype()
         part.charset = message.get_content_charset("")
         part.message = message.get_content_type() == "message/rfc822"
         boundary = message.get_boundary()
@@ -297,23 +315,26 @@ class _Masked:
                 plain = base64.b64decode(raw)
             except (BadBase64, ValueError):
                 return
-            masked = self._plain(plain, part.charset)
+            masked = self._plain(plain, part)
             yield raw if masked == plain else base64.encodebytes(masked)
         elif part.encoding == "quoted-printable":
             plain = quopri.decodestring(raw)
-            masked = self._plain(plain, part.charset)
+            masked = self._plain(plain, part)
             yield raw if masked == plain else quopri.encodestring(masked)
         elif part.encoding in _AS_IT_IS:
-            yield self._plain(raw, part.charset)
+            yield self._plain(raw, part)
 
-    def _plain(self, raw: bytes, charset: str) -> bytes:
-        if not charset.startswith(_WIDE):
-            return _bytes(self._mask.text(_text(raw)))
+    def _plain(self, raw: bytes, part: _Part) -> bytes:
+        if not part.charset.startswith(_WIDE):
+            return _bytes(self._words_of(_text(raw), part))
         try:
-            text = raw.decode(charset, "replace")
+            text = raw.decode(part.charset, "replace")
         except LookupError:
             return b""
-        return self._mask.text(text).encode(charset, "replace")
+        return self._words_of(text, part).encode(part.charset, "replace")
+
+    def _words_of(self, text: str, part: _Part) -> str:
+        return self._mask.text(self._mask.across(text) if part.html else text)
 
 
 def _text(raw: bytes) -> str:

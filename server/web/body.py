@@ -40,6 +40,7 @@ class _Pass:
 
     def run(self, html: str) -> str:
         at = 0
+        html = self._mask.across(html)
         for found in _TAG.finditer(html):
             self._text(html[at : found.start()])
             self._tag(found[1], found[2].lower(), found[3])

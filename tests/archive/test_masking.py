@@ -6,6 +6,9 @@ import base64
 import email
 import email.policy
 import quopri
+import re
+import time
+from html import unescape
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from server import bridge
 from server.archive import masking
 from server.archive.masking import Mask, masked_post
+from server.web import body
 
 MASK = Mask("tides", "lists.test")
 TOKEN = "abcdefghijklmnopqrstuvwxyz"
@@ -54,6 +58,46 @@ def test_what_is_hidden_and_what_stays(written: str, shown: str) -> None:
 def test_a_text_without_an_at_sign_or_a_path_is_never_changed(text: str) -> None:
     plain = text.replace("@", "").replace("/", "")
     assert MASK.text(plain) == plain
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("<p>from ana<b>@</b>sea.example, and</p>", "<p>from …@…<b></b>, and</p>"),
+        ("<b>ana</b>@sea.<i>example</i>", "<b>…@…</b><i></i>"),
+        ("<del>ana@sea</del>.example &lt;&amp;", "<del>…@…</del> &lt;&amp;"),
+        ("ana&commat;sea.example", "…@…"),
+        ("ana&#0064sea&period;example", "…@…"),
+        ("&#97;na&#x040;sea&#46;example", "…@…"),
+        ("ana<!-- at -->@sea.example", "…@…<!-- at -->"),
+        ("<p>ana</p><p>@sea.example</p>", "<p>ana</p><p>@sea.example</p>"),
+        ("ana<br>@sea.example", "ana<br>@sea.example"),
+        ('<a title="1 &gt; 0">tides</a>@lists.test &lt;b&gt;', '<a title="1 &gt; 0">tides</a>@lists.test &lt;b&gt;'),
+        (f"tides-leave<b>+{TOKEN}</b>@lists.test", "tides-leave+…@lists.test<b></b>"),
+        ("<b>meet</b> @ <i>noon</i> &amp; later", "<b>meet</b> @ <i>noon</i> &amp; later"),
+    ],
+)
+def test_an_address_with_tags_in_it_is_hidden_as_its_readers_see_it(written: str, shown: str) -> None:
+    assert MASK.text(MASK.across(written)) == shown
+    assert str(body.shown(written, (), MASK, fold=False)) == shown.replace(
+        '&gt; 0">', '&gt; 0" rel="nofollow ugc noopener">'
+    )
+
+
+@given(st.lists(st.sampled_from(["<b>", "</b>", "<i>", "</i>", "", "&#x20;", "<!-- -->"]), min_size=15, max_size=15))
+def test_wherever_the_tags_stand_no_address_is_left(between: list[str]) -> None:
+    html = "".join(letter + tag for letter, tag in zip("ana@sea.example", [*between, ""], strict=False))
+    words = re.sub("<[^<>]*>", "", unescape(MASK.text(MASK.across(html))))
+    assert words == MASK.text(re.sub("<[^<>]*>", "", unescape(html)))
+
+
+@pytest.mark.parametrize(
+    "piece", ['<a "x" ', "<b>@</b>", "<a", "&", "<!", "a<b>", "&#9", '<a "', "a@b.cd<b></b>", "<!--"]
+)
+def test_hostile_markup_costs_little(piece: str) -> None:
+    began = time.process_time()
+    MASK.across(piece * (1_000_000 // len(piece)) + "@")
+    assert time.process_time() - began < 5
 
 
 MAIL = f"""\
@@ -234,6 +278,14 @@ def test_an_encoding_said_in_an_odd_way_hides_no_address_from_the_mask(head: str
     rest = shown.partition(b"\r\n\r\n")[2]
     assert base64.encodebytes(b"ana@sea.example")[:12] not in rest
     assert b"ana@sea" not in base64.b64decode(rest + b"==")
+
+
+def test_html_of_a_message_is_masked_as_it_is_seen() -> None:
+    head = b"From: x@y.test\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    raw = head + b"<p>ana<span>=\r\n@</span>sea.example &copy; =C3=A9</p>\r\n"
+    shown = email.message_from_bytes(MASK.message(raw), policy=email.policy.default)
+    assert isinstance(shown, email.message.EmailMessage)
+    assert shown.get_content().strip() == "<p>hidden@address.invalid<span></span> © é</p>"
 
 
 def test_a_content_type_of_two_charsets_is_read() -> None:

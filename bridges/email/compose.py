@@ -256,8 +256,9 @@ def _missing(post: Post, passage: Passage, kept: list[bytes]) -> list[bytes]:
         new.append(structured("Precedence", ["list"]))
     if b"reply-to" not in present and post.forum.reply_to == "list":
         new.append(to_forum("Reply-To", post.forum))
+    # the id may be one that another post had before: answers to it would go there
     named = b"message-id" in passage.promised or any(
-        identification.ids(headers.body(field)) for field in headers.named(kept, b"message-id")
+        post.message_id in identification.ids(headers.body(field)) for field in headers.named(kept, b"message-id")
     )
     if not named:
         kept[:] = headers.without(kept, (b"message-id",))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge, metrics, tokens
+from server import bridge, metrics, subjects, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Proof, Ref, Result, message_id
 from server.delivery import letters
 from server.desk import (
@@ -121,8 +121,9 @@ def _names(
 ) -> tuple[list[Ref], Result | None]:
     """The names that the post will have, or the answer that it is here already.
 
-    The same Message-ID by the same author is a Duplicate, whatever the bytes: lists change bodies in transit. By another author it is
-    published under a name of its content, so that nobody can keep a mail out by being faster with its id.
+    The same Message-ID by the same author is a Duplicate, though the bytes differ: lists change bodies in transit. By another author it is
+    published under a name of its content, so that nobody can keep a mail out by being faster with its id; and so are other words
+    altogether, for there are programs that give all their mails one id.
     """
     inbound = prepared.inbound
     names = list(inbound.refs)
@@ -132,7 +133,8 @@ def _names(
             raise Rejected(
                 "5.5.0", _("This form was sent before, with other words. Please look, and send it once more.")
             )
-        return names, Duplicate(f"{forum.slug}/{seen.seq}")
+        if not _other_words(tx, prepared, seen.post_id):
+            return names, Duplicate(f"{forum.slug}/{seen.seq}")
     if seen is not None or not names:
         names = [name_of_content(desk, forum, prepared, inbound.author)]
         again = place.find(tx, forum.id, names)
@@ -141,6 +143,21 @@ def _names(
     elif message_id(*names) is None:
         names.append(Ref(MESSAGE_ID, tokens.message_id(forum.mail_domain)))
     return names, None
+
+
+def _other_words(tx: Connection, prepared: Prepared[NewPost], seen_id: int) -> bool:
+    """Whether it is another message by its subject and by every line: no list does that in transit."""
+    seen = posts.get(tx, seen_id)
+    same_hash = seen.content_hash == prepared.content_hash
+    if same_hash or seen.state != "published" or seen.revision or message_id(*prepared.inbound.refs) is None:
+        return False
+    before, now = (_lines(text) for text in (posts.body(tx, seen_id).text, prepared.derived.text))
+    other = subjects.bare(prepared.subject).casefold() != subjects.bare(seen.subject).casefold()
+    return other and bool(before and now) and before.isdisjoint(now)
+
+
+def _lines(text: str) -> set[str]:
+    return {line for each in text.splitlines() if (line := " ".join(each.split()))}
 
 
 def name_of_content(desk: Desk, forum: Row[Any], prepared: Prepared[NewPost], by: bridge.Author) -> Ref:

@@ -78,6 +78,27 @@ def test_modes_choose(table: Table) -> None:
     assert got(4) == {"each", "mentions"}
 
 
+def test_an_id_that_is_used_again_for_other_words_is_another_post(table: Table) -> None:
+    table.forum()
+    table.member("ana")
+    table.post("ana", "I counted forty.\n", subject="Limpets", name="<one>")
+    listed = "I counted forty.\n_______\npools mailing list\n"
+    assert table.post("ana", listed, subject="[pools] Limpets", name="<one>") == Duplicate("pools/1")
+    assert table.post("ana", "Something else", subject="Re: limpets", name="<one>") == Duplicate("pools/1")
+    other = ("ana", "The boat leaves at six.\n")
+    assert table.post(*other, subject="Boat", name="<one>").post == "pools/2"
+    assert table.post(*other, subject="Boat", name="<one>") == Duplicate("pools/2")
+
+
+def test_what_was_taken_back_does_not_come_again_by_its_id(table: Table) -> None:
+    table.forum()
+    table.member("ana")
+    table.post("ana", "I counted forty.\n", subject="Limpets", name="<one>")
+    author = Author("post", "ana@x.test", "Ana", Proof.SESSION)
+    table.do(change.retract, table.desk, Retract("pools", author, Ref(MESSAGE_ID, "<one>")))
+    assert table.post("ana", "The boat leaves at six.\n", subject="Boat", name="<one>") == Duplicate("pools/1")
+
+
 def test_the_same_again_is_a_duplicate_and_a_strangers_same_id_is_not(table: Table) -> None:
     table.forum()
     table.member("ana")

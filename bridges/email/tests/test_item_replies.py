@@ -21,7 +21,7 @@ ANSWER = (
 
 
 def answer(raw: bytes = ANSWER, **of: object) -> Post:
-    return mailed(raw, subject="Re: Bad date", opens_thread=False, **of)
+    return mailed(raw, subject="Re: Bad date", opens_thread=False, message_id="<d@members.test>", **of)
 
 
 def test_no_copy_holds_the_token_and_all_have_the_threads_subject() -> None:

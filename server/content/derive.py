@@ -60,10 +60,12 @@ def derive(
         return Derived(text, shown, text, shown)
     pieces = quotes.split(text)
     fresh = quotes.fresh(pieces)
-    whole = clean_own(plain.to_html(pieces))
+    shown = {id(piece): clean_own(plain.to_html([piece])) for piece in pieces}  # each once: what is fresh is shown twice
+    whole = "\n".join(filter(None, shown.values()))
     if len(fresh) == len(pieces) and all(a is b for a, b in zip(fresh, pieces, strict=True)):
         return Derived(text, whole, text, whole)
-    return Derived(text, whole, quotes.join(fresh), clean_own(plain.to_html(fresh)))
+    kept = (shown[id(piece)] if id(piece) in shown else clean_own(plain.to_html([piece])) for piece in fresh)
+    return Derived(text, whole, quotes.join(fresh), "\n".join(filter(None, kept)))
 
 
 def _of_html(html: str, text: str, pictures: Mapping[str, str]) -> Derived | None:

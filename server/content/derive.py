@@ -60,11 +60,11 @@ def derive(
         return Derived(text, shown, text, shown)
     pieces = quotes.split(text)
     fresh = quotes.fresh(pieces)
-    shown = {id(piece): clean_own(plain.to_html([piece])) for piece in pieces}  # each once: what is fresh is shown twice
-    whole = "\n".join(filter(None, shown.values()))
+    made = {id(piece): clean_own(plain.to_html([piece])) for piece in pieces}  # once, though it is shown twice
+    whole = "\n".join(filter(None, made.values()))
     if len(fresh) == len(pieces) and all(a is b for a, b in zip(fresh, pieces, strict=True)):
         return Derived(text, whole, text, whole)
-    kept = (shown[id(piece)] if id(piece) in shown else clean_own(plain.to_html([piece])) for piece in fresh)
+    kept = (made[id(piece)] if id(piece) in made else clean_own(plain.to_html([piece])) for piece in fresh)
     return Derived(text, whole, quotes.join(fresh), "\n".join(filter(None, kept)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
 import os
 import zlib
@@ -169,8 +170,9 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
         if unpack is None:
             yield cast(BinaryIO, disk), cast(BinaryIO, disk)
             return
-        with unpack(disk, "rb") as file:
-            yield cast(BinaryIO, file), cast(BinaryIO, disk)
+        # A line at a time is read in C only through a buffer of its own.
+        with unpack(disk, "rb") as file, io.BufferedReader(cast(io.RawIOBase, file), _SAMPLE) as lines:
+            yield lines, cast(BinaryIO, disk)
 
 
 def _skip(file: BinaryIO, count: int) -> None:

@@ -56,6 +56,7 @@ _ASKED: Mapping[str, Template] = {
         N_(
             "Somebody, probably you, asked that {forum} be sent to this address.\n\n"
             "To join, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "An answer and the page are good for {days} days.\n\n"
             "If it was not you, ignore it: nothing happens.\n\n"
             "What it is about: {url}\n"
         ),
@@ -65,6 +66,7 @@ _ASKED: Mapping[str, Template] = {
         N_(
             "Somebody, probably you, asked that {forum} be sent to this address no longer.\n\n"
             "To leave, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "An answer and the page are good for {days} days.\n\n"
             "If it was not you, ignore it: nothing changes.\n"
         ),
     ),
@@ -73,6 +75,7 @@ _ASKED: Mapping[str, Template] = {
         N_(
             "{results}Somebody, probably you, asked {forum} for this:\n\n{list}\n\n"
             "If you want it, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "An answer and the page are good for {days} days.\n\n"
             "If it was not you, ignore it: nothing changes.\n"
         ),
     ),
@@ -81,6 +84,7 @@ _ASKED: Mapping[str, Template] = {
         N_(
             "Thank you for writing to {forum}. Your message waits, because this address is not a member's yet.\n\n"
             "To publish it and join, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "An answer and the page are good for {days} days.\n\n"
             "Answers will then come to you by mail; to end that, write to {leave}.\n\n"
             "If you did not write to {forum}, ignore this mail: the message stays unpublished.\n\n{url}\n"
         ),
@@ -92,6 +96,7 @@ _ASKED: Mapping[str, Template] = {
             "A message came to {forum} in your name just now, but nothing shows that it was you who sent it. It waits.\n\n"
             "If it was you, answer this mail (nothing need be written), or press the button on this page, and it is published:\n\n"
             "{link}\n\n"
+            "An answer and the page are good for {days} days.\n\n"
             "If it was not you, ignore this mail: it stays unpublished until a moderator has looked at it.\n"
         ),
         days=14,
@@ -102,6 +107,7 @@ _ASKED: Mapping[str, Template] = {
             "{asker}{called} wants to be one person here with {asked}, which is this address of yours: with one name, and with "
             "what both wrote in {forum} and the other forums of {site}.\n\n"
             "If that is you, answer this mail with the one word\n\n    yes\n\nor press the button on this page:\n\n{link}\n\n"
+            "An answer and the page are good for {days} days.\n\n"
             "If it is not, ignore this: nothing changes, and {asker} is not told that you read it. Whoever you say yes to can write "
             "in your name, and change and delete what you wrote.\n"
         ),
@@ -111,6 +117,7 @@ _ASKED: Mapping[str, Template] = {
         N_(
             "{name} invites you to {forum}.\n\n"
             "To join, answer this mail (nothing need be written), or press the button on this page:\n\n{link}\n\n"
+            "An answer and the page are good for {days} days.\n\n"
             "If you do not want to, ignore it.\n\nWhat it is about: {url}\n"
         ),
         days=14,
@@ -162,6 +169,7 @@ _TOLD: Mapping[str, Template] = {
         N_("You left {forum}"),
         N_("{forum} is not sent to this address any more. If you want to come back, write to {join}.\n"),
     ),
+    "answered-before": Template(N_("{forum}: you answered this before"), N_("{stands}\n")),
     "member-already": Template(
         N_("You are a member of {forum} already"),
         N_(
@@ -347,7 +355,8 @@ def compose(template: str, facts: Mapping[str, str], in_chat: bool = False) -> t
     `in_chat`: the words for a chat, and no subject where there are such words. Raises KeyError for a name that is no template's.
     """
     listed = _(chat_notices.WORDS) if in_chat else _(WORDS)
-    words, filled = TEMPLATES[template], _Forgiving({"commands": listed, **facts})
+    words = TEMPLATES[template]
+    filled = _Forgiving({"commands": listed, "days": str(words.valid_ms // clock.DAY), **facts})
     if in_chat and template in chat_notices.TEXTS:
         return "", _(chat_notices.TEXTS[template]).format_map(filled)
     text = _(words.text).format_map(filled)

@@ -17,6 +17,7 @@ from server.bridge import Accepted, Act, Bounce, Duplicate, Held, Join, Leave, P
 from server.delivery import health, letters
 from server.desk import (
     Desk,
+    answered,
     answers,
     asking,
     author,
@@ -31,7 +32,7 @@ from server.desk import (
     wishes,
 )
 from server.errors import Rejected
-from server.i18n import _
+from server.i18n import _, speaking
 from server.moderation import audit, bans, queue
 from server.people import handles, identity, membership, subscriptions
 
@@ -130,9 +131,7 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], inbound: Act, named: s
     if grant is not None and grant.data["template"] == asking.LINK:
         linking.refuse_unless_meant(tx, desk, inbound, grant.data)
     if grant is None or grant.thing_id != forum.id or not handles.use(tx, grant.id, now):
-        raise Rejected(
-            "5.7.1", _("This question was answered before, or is too old. If nothing came of it, please ask again.")
-        )
+        return _answered_before(tx, desk, forum, inbound, named)
     facts = grant.data
     address_id = int(facts["address_id"])
     person_id = identity.person_at(tx, address_id)
@@ -154,6 +153,21 @@ def _confirm(tx: Connection, desk: Desk, forum: Row[Any], inbound: Act, named: s
         result = _comes_in(tx, desk, forum, person_id, facts, named)
     forums.changed(tx, forum.id, "member", person_id, now)
     return result
+
+
+def _answered_before(tx: Connection, desk: Desk, forum: Row[Any], inbound: Act, named: str | None) -> Result:
+    """Tell how it stands with what was asked. Raises Rejected for a question that is too old, or was never asked."""
+    facts = answered.question(tx, forum, inbound.token or "")
+    if facts is None:
+        raise Rejected(
+            "5.7.1", _("This question was answered before, or is too old. If nothing came of it, please ask again.")
+        )
+    with speaking(identity.person(tx, identity.person_at(tx, int(facts["address_id"]))).language):
+        stands = answered.now(tx, forum, facts)
+    if inbound.author.channel in desk.traits:
+        told = {"stands": stands, "in_reply_to": named}
+        asking.tell_once(tx, forum, "answered-before", int(facts["address_id"]), told, desk.now(), clock.HOUR)
+    return Accepted(reply=stands)
 
 
 def _it_was_me(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, name: str) -> Result:

@@ -96,6 +96,14 @@ def redeem(tx: Connection, kind: str, token: str, now: int) -> Grant | None:
     return Grant(row.id, row.thing_id, json.loads(row.data))
 
 
+def spent(tx: Connection, kind: str, token: str) -> Grant | None:
+    """What a token stood for that was used up; None for any other. It gives nothing any more: it only tells what was done."""
+    if not secret_text.is_token(token.strip()):
+        return None
+    row = tx.execute(_REDEEM, {"token_hash": secret_text.token_hash(token), "of_kind": kind}).first()
+    return None if row is None or row.used_at is None else Grant(row.id, row.thing_id, json.loads(row.data))
+
+
 def use(tx: Connection, grant_id: int, now: int) -> bool:
     """Use a grant up; False if another was faster and the caller must not act."""
     unused = (tokens.c.id == grant_id) & tokens.c.used_at.is_(None)

@@ -13,6 +13,8 @@ FACTS = {
     "called": "pools",
     "why": "",
     "who": "Kim",
+    "days": "3",
+    "stands": "You are a member already.",
     "one": "Kim",
     "other": "Li",
     "asker": "Kim",

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import sqlalchemy as sa
 
 from server import bridge
 from server.bridge import Accepted, Act, Author, Duplicate, Held, Leave, NewPost, Proof, Ref
@@ -327,3 +328,20 @@ async def test_who_is_new_gives_a_name_before_the_link_is_used_up(reader: Reader
     named = reader.home.store.read_now(lambda tx: identity.find(tx, "post", "eve@example.org"))
     assert named is not None
     assert named.name == "Eve"
+
+
+async def test_a_link_that_was_used_says_how_it_stands(reader: Reader, rows: dict[str, int]) -> None:
+    def used(tx: sa.Connection) -> str:
+        ana = identity.ensure(tx, "post", "ana@x.test", "Ana", NOW)
+        membership.join(tx, rows["tides"], ana.person_id, ana.address_id, NOW)
+        data = {"template": "confirm-join", "address_id": ana.address_id}
+        token = handles.grant(tx, "confirm", rows["tides"], data, NOW, 60_000)
+        grant = handles.redeem(tx, "confirm", token, NOW)
+        assert grant is not None
+        handles.use(tx, grant.id, NOW)
+        return token
+
+    token = reader.home.store.write_now(used)
+    assert "You are a member of Tide pools already." in await reader.text(f"/confirm/{token}")
+    assert "already" in await (await reader.submit(f"/confirm/{token}", 200)).text()
+    assert reader.home.accepted == []

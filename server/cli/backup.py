@@ -88,7 +88,7 @@ def _parsed(text: str, path: Path) -> config_file.Config:
 
     try:
         return config_file.parse(tomllib.loads(text), path.resolve().parent, app.sections(app.discover()))
-    except tomllib.TOMLDecodeError as problem:
+    except (tomllib.TOMLDecodeError, RecursionError) as problem:
         raise CommandError(_("{path} is not valid TOML: {problem}").format(path=path, problem=problem)) from None
 
 
@@ -111,11 +111,9 @@ def _check_empty(conf: config_file.Config, manifest: dict[str, Any]) -> None:
 def _fill(conf: config_file.Config, archive: archive_file.Reader) -> None:
     conf.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     copy = conf.data_dir / ".restored"
-    archive.unpack(conf.data_dir, copy)
+    archive.unpack(conf.data_dir, copy, {path.resolve() for path in snapshot.files(conf.database_url)})
     try:
         snapshot.put(conf.database_url, copy)
-    except FileNotFoundError:
-        raise CommandError(_("This is no whole backup: it holds no database.")) from None
     finally:
         copy.unlink(missing_ok=True)
 

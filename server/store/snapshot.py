@@ -58,11 +58,24 @@ def is_empty(url: str) -> bool:
 def put(url: str, copy: Path) -> None:
     """Fill an empty database from a copy of the same engine. Raises CommandError; the database is empty still then."""
     if engine(url) == SQLITE:
+        _check(copy)
         target = _file(url)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(copy, target)
         return
     _run("pg_restore", ["--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction", str(copy)], url)
+
+
+def _check(copy: Path) -> None:
+    """Raises CommandError for a file that is no sound database of ours."""
+    try:
+        with closing(sqlite3.connect(f"{copy.resolve().as_uri()}?mode=ro", uri=True)) as opened:
+            said = opened.execute("PRAGMA quick_check(1)").fetchone()[0]
+            opened.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as problem:
+        said = str(problem)
+    if said != "ok":
+        raise CommandError(f"The database in the backup is damaged: {said}")
 
 
 def _file(url: str) -> Path:

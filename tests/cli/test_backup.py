@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.bridge import Attachment
+from server.cli import archive_file
 from server.cli.context import opened
 from server.desk import forums
 from server.moderation import audit
@@ -167,6 +168,75 @@ def test_what_is_no_whole_backup_is_refused_and_leaves_nothing(filled: Operator,
         assert why in filled.fails("restore", path, *there)
         assert list((tmp_path / "there").iterdir()) == []
     assert not (tmp_path / "out").exists()
+
+
+def test_a_byte_that_changed_is_found_and_nothing_is_left(filled: Operator, tmp_path: Path) -> None:
+    file, there = tmp_path / "all.tar.gz", _elsewhere(filled, tmp_path / "there")
+    filled.do("backup", str(file))
+    whole = file.read_bytes()
+    for at in range(len(whole) // 9, len(whole) - 40, len(whole) // 9):
+        (tmp_path / "bad.gz").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        said = filled.fails("restore", str(tmp_path / "bad.gz"), *there)
+        assert "damaged" in said or "no whole backup" in said or "of ours" in said
+        assert list((tmp_path / "there").iterdir()) == []
+    plain = tmp_path / "all.tar"
+    filled.do("backup", str(plain))
+    with tarfile.open(plain) as tar:
+        blob = next(name for name in tar.getnames() if "/blobs/" in name)
+    changed = _repacked(plain, tmp_path / "bad.tar", {blob: PICTURE[:-1] + bytes([PICTURE[-1] ^ 1])})
+    assert "damaged or not whole" in filled.fails("restore", changed, *there)
+
+
+def _sealed(file: Path, to: Path, data: bytes | None, *more: tarfile.TarInfo) -> str:
+    """A backup that somebody made by hand, with a seal that is right."""
+    with tarfile.open(file) as source, tarfile.open(to, "w") as target:
+        writer = archive_file.Writer(target)
+        for name in (archive_file.MANIFEST, archive_file.CONFIG):
+            writer.text(name, source.extractfile(name).read().decode())  # type: ignore[union-attr]
+        copy = to.with_name("copy")
+        copy.write_bytes(source.extractfile("database").read() if data is None else data)  # type: ignore[union-attr]
+        if all(info.name != "database" for info in more):
+            writer.file("database", copy)
+        for info in more:
+            target.addfile(info)
+        writer.seal()
+    return str(to)
+
+
+def _member(name: str, kind: bytes, leads: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, leads
+    return info
+
+
+def test_a_hostile_backup_is_refused_in_a_sentence_and_leaves_nothing(filled: Operator, tmp_path: Path) -> None:
+    file, there = tmp_path / "all.tar", _elsewhere(filled, tmp_path / "there")
+    filled.do("backup", str(file))
+    with tarfile.open(file) as tar:
+        whole = tar.extractfile("database").read()  # type: ignore[union-attr]
+    own = _member("data/junto.db-wal", tarfile.REGTYPE)
+    bad = {
+        "holds database": [
+            _sealed(file, tmp_path / f"{n}.tar", None, _member("database", kind, "/etc/hostname"))
+            for n, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE))
+        ],
+        "holds data/link": [_sealed(file, tmp_path / "5.tar", None, _member("data/link", tarfile.SYMTYPE, "/tmp"))],
+        "holds data/junto.db-wal": [_sealed(file, tmp_path / "6.tar", None, own)],
+        "holds /data/x": [_sealed(file, tmp_path / "7.tar", None, _member("/data/x", tarfile.REGTYPE))],
+        "database in the backup is damaged": [
+            _sealed(file, tmp_path / f"db{n}.tar", raw)
+            for n, raw in enumerate((b"garbage", b"", whole[: len(whole) // 2]))
+        ],
+        "manifest.json cannot be read": [
+            _repacked(file, tmp_path / f"m{n}.tar", {"manifest.json": raw})
+            for n, raw in enumerate((b"[]", b'{"format": 1, "schema": [1], "engine": "sqlite", "made_at": ""}'))
+        ],
+        "no whole backup": [_repacked(file, tmp_path / "deep.tar", {"manifest.json": b"[" * 100_000})],
+    }
+    for why, paths in bad.items():
+        for path in paths:
+            assert why in filled.fails("restore", path, *there)
+            assert list((tmp_path / "there").iterdir()) == []
 
 
 def test_on_postgresql_too(

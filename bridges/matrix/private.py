@@ -5,21 +5,24 @@ Words to the bot are commands; words to a ghost are a letter to its author, with
 
 from __future__ import annotations
 
+import json
+
 from bridges.matrix import commands, parse
 from bridges.matrix.compose import SPACE
 from bridges.matrix.direct import Direct
 from bridges.matrix.fetch import Fetch
 from bridges.matrix.ghosts import Ghosts
-from bridges.matrix.names import ANSWER_MARK, is_ours, key_of
+from bridges.matrix.names import ANSWER_MARK, escaped, is_id, is_ours, key_of
 from bridges.matrix.notices import Notices
 from bridges.matrix.wire import Trouble, told
 from server import limits, log
-from server.bridge import Accepted, Act, Author, Forum, House, Kept, Letter, Proof, Ref, Request
+from server.bridge import Accepted, Act, Author, Forum, House, Kept, Letter, Proof, Ref, Request, Rows
 from server.clock import HOUR
 from server.errors import Deferred, Rejected
 from server.i18n import _
 
 COMMANDS_AN_HOUR = 60
+SAID_BEFORE = 20  # events of a direct room that are read when we come into it
 _log = log.get("matrix.private")
 
 
@@ -73,13 +76,13 @@ class Private:
             inviter = event.get("sender")
             asks = content.get("membership") == "invite" and isinstance(inviter, str)
             if asks and not is_ours(str(inviter), self._server):
-                await self._invited(room, user, str(inviter), content.get("is_direct") is True)
+                await self._invited(event, room, user, content.get("is_direct") is True)
             return
         pair = await self._direct.of(room)
         if pair is not None and pair[1] == user and content.get("membership") in ("leave", "ban"):
             await self._direct.left(room, *pair)
 
-    async def _invited(self, room: str, ours: str, inviter: str, is_direct: bool) -> None:
+    async def _invited(self, event: parse.Event, room: str, ours: str, is_direct: bool) -> None:
         """Whoever of us is asked into a direct chat comes. Other rooms that ask for the bot are no business of this file."""
         if not await self._ghosts.is_known(ours) or (key_of(ours, self._server) is None and not is_direct):
             return
@@ -89,12 +92,16 @@ class Private:
                 await told(ghost.room_leave(room))
                 return
             await told(ghost.join(room))
+            said = await ghost.call(
+                "GET", f"/_matrix/client/v3/rooms/{escaped(room)[0]}/messages?dir=b&limit={SAID_BEFORE}"
+            )
         except Trouble as trouble:
             if trouble.away or trouble.limited:
                 raise Deferred(str(trouble)) from None
             _log.info("not joined", room=room, problem=str(trouble))
             return
-        await self._direct.opened(room, ours, inviter)
+        await self._direct.opened(room, ours, event["sender"])
+        await self._house.write(lambda rows: _keep_since(rows, event, said.get("chunk")))
 
     # Letters
     async def _letter(self, row: Kept, room: str, ours: str, author: Author, key: str, said: parse.Message) -> None:
@@ -170,3 +177,13 @@ class Private:
             return refusal.reason
         await self._direct.answered(author.address)
         return result.reply if isinstance(result, Accepted) else ""
+
+
+def _keep_since(rows: Rows, invitation: parse.Event, found: object) -> None:
+    """Store what was said after the invitation and before we came: the homeserver pushes what is said where we are, and no more."""
+    for event in reversed(found) if isinstance(found, list) else ():
+        if not isinstance(event, dict) or event.get("sender") != invitation["sender"] or "state_key" in event:
+            continue
+        at, asked = event.get("origin_server_ts"), invitation.get("origin_server_ts")
+        if is_id(event.get("event_id"), "$") and isinstance(at, int) and isinstance(asked, int) and at >= asked:
+            rows.keep(event["event_id"], json.dumps(event | {"room_id": invitation["room_id"]}).encode())

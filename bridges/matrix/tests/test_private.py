@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bridges.matrix import MatrixBridge
 from bridges.matrix.names import ANSWER_MARK
@@ -205,6 +206,25 @@ async def test_who_asks_the_bot_into_a_direct_chat_is_heard_there(
     await work_off(bridge)
     assert homeserver.count("/join/!dm") == 1
     assert requests(house) == [(("whoami",),)]
+
+
+async def test_what_was_said_before_the_ghost_came_is_heard_once(
+    bridge: MatrixBridge, house: RecordingHouse, homeserver: Homeserver
+) -> None:
+    house.rows.put("ghost", GHOST, json.dumps({"name": "Ana", "device": "JUNTO"}))
+    invite = {"membership": "invite", "is_direct": True}
+    earlier = dm("$old", "from another time", origin_server_ts=1_600_000_000_000)
+    chunk = [dm("$2", "and you?"), dm("$1", "Hello"), dm("$other", "x", sender="@eve:hs.test"), earlier]
+
+    def before(asked: Asked) -> Answer:
+        return web.json_response({"chunk": chunk}) if asked.path.endswith("/messages") else None
+
+    homeserver.before = before
+    keep(house, event("$0", type="m.room.member", state_key=GHOST, content=invite, room_id="!dm"), dm("$2", "and you?"))
+    for _ in range(3):
+        await work_off(bridge)
+    said = [inbound.text for inbound in house.accepted if isinstance(inbound, Letter)]
+    assert sorted(said) == ["Hello", "and you?"]
 
 
 @pytest.mark.parametrize("ours", [BOT, GHOST])

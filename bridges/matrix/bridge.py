@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bridges.matrix import names, registration
 from bridges.matrix.appservice import Endpoint
+from bridges.matrix.barred import Barred
 from bridges.matrix.compose import SPACE, events
 from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
@@ -28,7 +29,7 @@ from server import log
 from server.bridge import Bridge, Forum, Health, House, Lot, Post, Settle, Traits, Way
 from server.clock import DAY, MINUTE, SECOND
 from server.config import host_port
-from server.errors import ConfigError
+from server.errors import ConfigError, Deferred
 from server.i18n import _
 
 PULSE_SECONDS = 60.0
@@ -67,11 +68,12 @@ class MatrixBridge:
     def __init__(self, house: House, settings: Settings) -> None:
         self._house, self._settings = house, settings
         self._ghosts = Ghosts(house, settings, lambda: self._registration)
-        self._rooms = Rooms(house, settings, self._ghosts)
+        self._barred = Barred(house)
+        self._rooms = Rooms(house, settings, self._ghosts, self._barred)
         direct = Direct(house, self._ghosts)
-        self._listener = Listener(house, settings, self._ghosts, direct)
+        self._listener = Listener(house, settings, self._ghosts, direct, self._rooms, self._barred)
         decisions = Decisions(house, self._ghosts, self._listener.arrived)
-        self._speaker = Speaker(house, self._ghosts, self._rooms, direct, decisions, self._on_doubt)
+        self._speaker = Speaker(house, self._ghosts, self._rooms, self._barred, direct, decisions, self._on_doubt)
         self._doubted = asyncio.Event()
 
     @property
@@ -146,7 +148,8 @@ class MatrixBridge:
         while True:
             self._doubted.clear()
             health = await self._ping()
-            self._house.report(health.ok, health.detail)
+            closed = await self._closed() if health.ok else ""
+            self._house.report(health.ok and not closed, closed or health.detail)
             if health.ok and was_away:
                 self._house.nudge()
             if health.ok:
@@ -161,6 +164,13 @@ class MatrixBridge:
                 was_away = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
+
+    async def _closed(self) -> str:
+        """Which rooms nothing can be said in, and why."""
+        try:
+            return " ".join(bar.why for bar in (await self._barred.all()).values())
+        except Deferred:  # the database is away, which /healthz tells by itself
+            return ""
 
     async def _ping(self) -> Health:
         """Ask the homeserver to call us back (Application Service API, "Pinging", v1.7)."""

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bridges.matrix import commands, parse
+from bridges.matrix.barred import Barred
+from bridges.matrix.caretaker import Caretaker
 from bridges.matrix.changes import Changes
 from bridges.matrix.compose import SPACE
 from bridges.matrix.direct import Direct
@@ -23,6 +25,7 @@ from bridges.matrix.markup import clean
 from bridges.matrix.names import is_id
 from bridges.matrix.notices import Notices
 from bridges.matrix.private import Private
+from bridges.matrix.rooms import Rooms
 from bridges.matrix.settings import Settings
 from bridges.matrix.whole import Completer
 from server import log, metrics
@@ -61,7 +64,9 @@ class _Pause:
 class Listener:
     """Works off the inbox. The role runs in one process, and this once in it, because order in a room matters."""
 
-    def __init__(self, house: House, settings: Settings, ghosts: Ghosts, direct: Direct) -> None:
+    def __init__(
+        self, house: House, settings: Settings, ghosts: Ghosts, direct: Direct, rooms: Rooms, barred: Barred
+    ) -> None:
         self._house, self._server = house, settings.server_name
         self._fetch = Fetch(house, ghosts)
         self._complete = Completer(self._fetch, ghosts, self._server)
@@ -69,6 +74,7 @@ class Listener:
         self._changes = Changes(house, self._fetch, self._complete, self._notices)
         self._private = Private(house, ghosts, direct, self._fetch, self._notices, self._server)
         self._marks = Marks(house, ghosts)
+        self._caretaker = Caretaker(house, ghosts, rooms, self._notices, barred, self._server)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
         self._stopped: set[str] = set()  # rooms where an event of this round waits: none after it may pass it
@@ -152,6 +158,8 @@ class Listener:
 
     async def _hand_over(self, row: Kept, event: parse.Event, room: str) -> None:
         forum = await self._house.forum_of(room)
+        if await self._caretaker.hear(event, room, forum):
+            return
         if forum is None:
             await self._private.hear(row, event, room)
             return

@@ -16,6 +16,8 @@ POST_MARK = "net.junto.post"
 """The key in an event's content that holds a post's id and Message-ID. It is a fact for others; our own voice is told by its sender."""
 ANSWER_MARK = "net.junto.answer"
 """The key in a notice's content that holds what an answer to it does: a forum, a verb, a token."""
+ROOM_MARK = "net.junto.forum"
+"""The kind of the state event by which a room of ours that has no alias is found again."""
 MAX_ID_BYTES = 255
 
 _HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")

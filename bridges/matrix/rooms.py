@@ -1,162 +1,295 @@
-"""What stands for communities and forums in Matrix: a space and its rooms, found by alias, made or mended. No posts.
+"""What stands for communities and forums in Matrix: a space and its rooms, made, mended, replaced. No posts.
 
 A room's door opens last: it is made closed, handed to the house, and only then joined by others, so that nothing said in it is
-said to nobody.
+said to nobody. A room is for everybody or for members only for all its life: when a forum changes, it gets another room.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from bridges.matrix import known, powers
+from bridges.matrix.barred import Barred, PutOut, shuts_out
 from bridges.matrix.ghosts import Ghosts
-from bridges.matrix.names import community_alias, escaped, forum_alias
+from bridges.matrix.known import Known, Room
+from bridges.matrix.names import ROOM_MARK, community_alias, escaped, forum_alias, link
+from bridges.matrix.places import Places
 from bridges.matrix.settings import Settings
+from bridges.matrix.upgrade import successor
 from bridges.matrix.wire import Ghost, Trouble, told
-from server.bridge import Forum, House
+from server import log
+from server.bridge import Forum, House, StateItem
 from server.i18n import _
 
-CREATOR_STANDS_ABOVE = 12  # the room version since which a creator may not be named in the power levels (MSC4289)
-NOBODY = 101  # more than anybody can be given, so that nobody can close the room's text to the archive
+_log = log.get("matrix.rooms")
+_RULES = {"open": "public", "approval": "knock", "invite": "invite"}
 
 
 class Rooms:
-    """Makes rooms as the bot."""
+    """Makes and mends rooms as the bot."""
 
-    def __init__(self, house: House, settings: Settings, ghosts: Ghosts) -> None:
-        self._house, self._settings, self._ghosts = house, settings, ghosts
+    def __init__(self, house: House, settings: Settings, ghosts: Ghosts, barred: Barred) -> None:
+        self._house, self._settings, self._ghosts, self._barred = house, settings, ghosts, barred
+        self._known = Known(house, settings.server_name)
+        self.places = Places(house, settings.server_name)
         self._one_at_a_time = asyncio.Lock()  # two forums of a community would both make its space
 
-    async def ensure(self, forum: Forum) -> str:
-        """The forum's room, made or mended, and handed to the house. Idempotent. Raises Trouble."""
+    async def ensure(self, item: StateItem) -> str:
+        """The forum's room, made or mended, and handed to the house. Idempotent. Raises Trouble, and Deferred as `Places` does."""
         async with self._one_at_a_time:
-            return await self._ensure(forum)
+            return await self._ensure(await self._ghosts.bot(), item)
 
-    async def _ensure(self, forum: Forum) -> str:
-        bot = await self._ghosts.bot()
-        server = self._settings.server_name
-        space = await self._found(bot, community_alias(forum.community.slug, server))
-        if space is None:
-            space = await self._made(bot, f"_junto_c_{forum.community.slug}", self._space(forum))
-        await self._mend(
-            bot, space, {"m.room.name": {"name": forum.community.name}, "m.room.join_rules": _rule("public")}
-        )
-        room = await self._found(bot, forum_alias(forum.slug, server))
+    async def of(self, forum: Forum) -> Room | None:
+        """The room that is the forum's now, whatever its state. Raises Trouble."""
+        return await self._known.of(await self._ghosts.bot(), forum)
+
+    async def _ensure(self, bot: Ghost, item: StateItem) -> str:
+        forum, members_only = item.forum, item.forum.visibility != "public"
+        before = await self._known.of(bot, forum)
+        if before is not None:
+            await self._come_in(bot, before.id)
+            before = await self._after_upgrades(bot, forum, before)
+        room = before if before is not None and before.members_only == members_only else None
         if room is None:
-            room = await self._made(bot, f"_junto_{forum.slug}", self._room(forum))
-        await self._house.attach(forum.slug, room)
-        rule = _rule("public" if forum.join_policy == "open" else "invite")
-        states = {
-            "m.room.name": {"name": forum.title},
-            "m.room.topic": {"topic": topic(forum)},
-            "m.room.join_rules": rule,
-        }
-        await self._mend(bot, room, states)
-        here = {"via": [server]}
-        await self._mend(bot, space, {"m.space.child": {**here, "suggested": True}}, room)
-        await self._mend(bot, room, {"m.space.parent": {**here, "canonical": True}}, space)
+            if before is not None:  # first of all it hears nothing more
+                await self._house.detach(before.id)
+            room = await self._made(bot, forum)
+            await self._known.keep(forum, room)
+        await self._house.attach(forum.slug, room.id, members_only)
+        await self._known.keep(forum, room)
+        await self._look(bot, forum, room.id)
+        await self._mend(bot, room.id, _states(forum))
+        await self.places.see_to(bot, room.id, item, room.creators)
+        await self._list(bot, room.id, not members_only)
+        if not members_only:
+            await self._in_its_space(bot, forum, room.id)
+        if before is not None and before is not room:
+            await self._retire(bot, forum, before, room)
+        return room.id
+
+    async def _come_in(self, bot: Ghost, room: str) -> None:
+        """The bot may have been put out and let in again. Raises PutOut."""
+        if room in await known.joined(bot):
+            return
+        try:
+            await told(bot.join(room))
+        except Trouble as trouble:
+            if trouble.away or trouble.limited:
+                raise
+            raise PutOut(room, str(trouble)) from None
+
+    async def _look(self, bot: Ghost, forum: Forum, room: str) -> None:
+        """Whether anything may be said there: encryption and access lists may have come while nobody heard it."""
+        if await known.state(bot, room, "m.room.encryption"):
+            why = _("The room of {forum} is encrypted: nothing is sent there.").format(forum=forum.slug)
+            await self._barred.bar(room, why, for_good=True)
+        elif shuts_out(await known.state(bot, room, "m.room.server_acl"), self._settings.server_name):
+            why = _("The room of {forum} shuts our homeserver out by its access list.").format(forum=forum.slug)
+            await self._barred.bar(room, why)
+        elif await self._barred.lift(room):
+            self._house.nudge()
+
+    # Taking another room
+    async def _after_upgrades(self, bot: Ghost, forum: Forum, room: Room) -> Room:
+        """The room that the forum's one was upgraded to, if it was while nobody heard it."""
+        for _hop in range(10):
+            tombstone = await known.state(bot, room.id, "m.room.tombstone")
+            following = await successor(bot, room.id, tombstone, self._settings.server_name)
+            if following is None:
+                return room
+            room = await self._take(bot, forum, room, following)
         return room
 
-    async def _found(self, bot: Ghost, alias: str) -> str | None:
-        try:
-            answer = await bot.call("GET", f"/_matrix/client/v3/directory/room/{escaped(alias)[0]}")
-        except Trouble as trouble:
-            if trouble.status == 404:
-                return None
-            raise
-        return str(answer["room_id"])
+    async def follow(self, forum: Forum, old: str, tombstone: Mapping[str, Any], via: str) -> bool:
+        """The forum's room was upgraded. False where its successor is none, or the bot may not go there. Raises Trouble."""
+        async with self._one_at_a_time:
+            bot = await self._ghosts.bot()
+            room = await self._known.of(bot, forum)
+            if room is None or room.id != old:
+                return False
+            following = await successor(bot, old, tombstone, via)
+            if following is None:
+                return False
+            await self._take(bot, forum, room, following)
+            return True
 
-    async def _made(self, bot: Ghost, localpart: str, wish: dict[str, Any]) -> str:
-        wish = wish | {"room_alias_name": localpart}
-        if not await self._creator_stands_above(bot):
-            # Below version 12 an override replaces the whole map, and a creator left out of it would lose the room.
-            wish["power_level_content_override"]["users"] = {bot.user_id: 100}
+    async def adopt(self, forum: Forum, room: str) -> None:
+        """An existing room, where the bot has power, is the forum's from now on; the one before says so. Raises Trouble."""
+        async with self._one_at_a_time:
+            bot = await self._ghosts.bot()
+            before = await self._known.of(bot, forum)
+            taken = await self._take(bot, forum, before, room)
+            if before is not None and before.id != room:
+                with suppress(Trouble):
+                    await self._retire(bot, forum, before, taken)
+
+    async def _take(self, bot: Ghost, forum: Forum, before: Room | None, room: str) -> Room:
+        taken = Room(room, forum.visibility != "public", await known.creators(bot, room))
+        if before is not None and before.members_only != taken.members_only:
+            before = None
+        old = before.id if before is not None else ""
+        if old and old != room:
+            await self.places.inherit(old, room)
+        if not taken.members_only:
+            await self._alias(bot, forum, room)
+        await self._known.keep(forum, taken)
+        await self._house.move(forum.slug, old, room, taken.members_only)
+        return taken
+
+    async def _alias(self, bot: Ghost, forum: Forum, room: str) -> None:
+        """Our alias leads to the room, which may have others of its own."""
+        alias = forum_alias(forum.slug, self._settings.server_name)
+        path = f"/_matrix/client/v3/directory/room/{escaped(alias)[0]}"
+        there = await known.found(bot, alias)
+        if there == room:
+            return
+        if there is not None:
+            await bot.call("DELETE", path)
+        await bot.call("PUT", path, {"room_id": room})
+        now = await known.state(bot, room, "m.room.canonical_alias")
+        also = now.get("alt_aliases")
+        others = [other for other in (now.get("alias"), *(also if isinstance(also, list) else [])) if other != alias]
+        content: dict[str, Any] = {"alias": alias}
+        if any(isinstance(other, str) for other in others):
+            content["alt_aliases"] = [other for other in others if isinstance(other, str)]
+        await self._mend(bot, room, {"m.room.canonical_alias": content})
+
+    async def _retire(self, bot: Ghost, forum: Forum, old: Room, new: Room) -> None:
+        """The room before says where its forum is now, and leads nowhere else. What cannot be said there is not said."""
+        alias = forum_alias(forum.slug, self._settings.server_name)
+        where = _("its members are invited there") if new.members_only else link(alias)
+        words = _("{title} has another room now: {where}. What is written here is not read any more.")
+        body = words.format(title=forum.title, where=where)
+        notice = {"msgtype": "m.notice", "body": body, "m.mentions": {}}
+        room_part = escaped(old.id)[0]
+        with suppress(Trouble):
+            await told(bot.room_send(old.id, "m.room.message", notice, tx_id=f"retired-{new.id}"))
+        with suppress(Trouble):
+            if await known.found(bot, alias) == old.id:
+                await bot.call("DELETE", f"/_matrix/client/v3/directory/room/{escaped(alias)[0]}")
+        with suppress(Trouble):
+            await self._list(bot, old.id, False)
+        with suppress(Trouble):
+            space = await known.found(bot, community_alias(forum.community.slug, self._settings.server_name))
+            if space is not None:
+                await self._mend(bot, space, {"m.space.child": {}}, old.id)
+        with suppress(Trouble):
+            path = f"/_matrix/client/v3/rooms/{room_part}/state/m.room.tombstone/"
+            await bot.call("PUT", path, {"body": body, "replacement_room": new.id})
+
+    # Making
+    async def _made(self, bot: Ghost, forum: Forum) -> Room:
+        version = await self._usual_version(bot)
+        creators = [bot.user_id] if powers.stands_above(version) else []
+        if forum.visibility == "public":
+            room = await self._created(bot, f"_junto_{forum.slug}", _room(forum, bot.user_id, version))
+            return Room(room, False, creators)
+        answer = await bot.call("POST", "/_matrix/client/v3/createRoom", _room(forum, bot.user_id, version))
+        return Room(str(answer["room_id"]), True, creators)
+
+    async def _usual_version(self, bot: Ghost) -> str:
+        answer = await bot.call("GET", "/_matrix/client/v3/capabilities")
+        return str(answer.get("capabilities", {}).get("m.room_versions", {}).get("default", ""))
+
+    async def _created(self, bot: Ghost, localpart: str, wish: dict[str, Any]) -> str:
         try:
-            answer = await bot.call("POST", "/_matrix/client/v3/createRoom", wish)
+            answer = await bot.call("POST", "/_matrix/client/v3/createRoom", wish | {"room_alias_name": localpart})
         except Trouble as trouble:
             if trouble.code != "M_ROOM_IN_USE" and trouble.status != 409:
                 raise
             # Made a moment ago by another process, or by an attempt whose answer was lost (Synapse answers 409 M_UNKNOWN then).
-            found = await self._found(bot, f"#{localpart}:{self._settings.server_name}")
+            found = await known.found(bot, f"#{localpart}:{self._settings.server_name}")
             if found is None:
                 raise
             return found
         return str(answer["room_id"])
 
-    async def _creator_stands_above(self, bot: Ghost) -> bool:
-        answer = await bot.call("GET", "/_matrix/client/v3/capabilities")
-        version = str(answer.get("capabilities", {}).get("m.room_versions", {}).get("default", ""))
-        return not version.isdecimal() or int(version) >= CREATOR_STANDS_ABOVE
+    async def _in_its_space(self, bot: Ghost, forum: Forum, room: str) -> None:
+        """A room for members is in none: who is in one forum would learn there which others there are."""
+        alias = community_alias(forum.community.slug, self._settings.server_name)
+        space = await known.found(bot, alias)
+        if space is None:
+            wish = _space(forum, bot.user_id, await self._usual_version(bot))
+            space = await self._created(bot, f"_junto_c_{forum.community.slug}", wish)
+        name = {"m.room.name": {"name": forum.community.name}, "m.room.join_rules": {"join_rule": "public"}}
+        await self._come_in(bot, space)
+        await self._mend(bot, space, name)
+        here = {"via": [self._settings.server_name]}
+        await self._mend(bot, space, {"m.space.child": {**here, "suggested": True}}, room)
+        await self._mend(bot, room, {"m.space.parent": {**here, "canonical": True}}, space)
 
     async def _mend(self, bot: Ghost, room: str, states: Mapping[str, dict[str, Any]], key: str = "") -> None:
-        for kind, wanted in states.items():
-            room_part, kind_part, key_part = escaped(room, kind, key)
-            path = f"/_matrix/client/v3/rooms/{room_part}/state/{kind_part}/{key_part}"
-            if await self._state(bot, room, path) != wanted:
-                await bot.call("PUT", path, wanted)
+        for kind, wish in states.items():
+            if await known.state(bot, room, kind, key) != wish:
+                room_part, kind_part, key_part = escaped(room, kind, key)
+                await bot.call("PUT", f"/_matrix/client/v3/rooms/{room_part}/state/{kind_part}/{key_part}", wish)
 
-    async def _state(self, bot: Ghost, room: str, path: str, rejoin: bool = True) -> dict[str, Any]:
+    async def _list(self, bot: Ghost, room: str, is_public: bool) -> None:
+        """The homeserver's list of public rooms. It may be its admin's alone to fill; a room is as good without."""
+        path = f"/_matrix/client/v3/directory/list/room/{escaped(room)[0]}"
+        wish = "public" if is_public else "private"
         try:
-            return await bot.call("GET", path)
+            if (await bot.call("GET", path)).get("visibility", "private") != wish:
+                await bot.call("PUT", path, {"visibility": wish})
         except Trouble as trouble:
-            if trouble.status == 404:
-                return {}
-            if trouble.code != "M_FORBIDDEN" or not rejoin:
+            if trouble.away or trouble.limited:
                 raise
-        await told(bot.join(room))
-        return await self._state(bot, room, path, rejoin=False)
+            _log.info("not listed", room=room, problem=str(trouble))
 
-    def _space(self, forum: Forum) -> dict[str, Any]:
-        return {
-            "preset": "public_chat",
-            "name": forum.community.name,
-            "creation_content": {"type": "m.space", "m.federate": True},
-            "initial_state": [_initial("m.room.history_visibility", {"history_visibility": "world_readable"})],
-            # A space is a list of rooms; nobody but its keepers writes in it.
-            "power_level_content_override": {"events_default": 50},
-        }
 
-    def _room(self, forum: Forum) -> dict[str, Any]:
-        return {
-            "preset": "public_chat",
-            "name": forum.title,
-            "topic": topic(forum),
-            "creation_content": {"m.federate": forum.federate},
-            "initial_state": [
-                _initial("m.room.join_rules", _rule("invite")),
-                # The forum's pages are public; a room that looked less open than it is would mislead (Matrix C-S API 11.6).
-                _initial("m.room.history_visibility", {"history_visibility": "world_readable"}),
-                _initial("m.room.guest_access", {"guest_access": "forbidden"}),
-            ],
-            "power_level_content_override": {"events": _guarded()},
-        }
+def _states(forum: Forum) -> dict[str, dict[str, Any]]:
+    """What is kept in step. The history of a public room is as open as its pages; one that looked less open would mislead
+    (Client-Server API 11.6). Members see what was said before they came, as in the archive."""
+    members_only = forum.visibility != "public"
+    return {
+        "m.room.name": {"name": forum.title},
+        "m.room.topic": {"topic": topic(forum)},
+        "m.room.history_visibility": {"history_visibility": "shared" if members_only else "world_readable"},
+        "m.room.guest_access": {"guest_access": "forbidden"},
+        ROOM_MARK: known.mark(forum),
+        "m.room.join_rules": {"join_rule": "invite" if members_only else _RULES[forum.join_policy]},
+    }
+
+
+def _room(forum: Forum, bot: str, version: str) -> dict[str, Any]:
+    states = _states(forum) | {"m.room.join_rules": {"join_rule": "invite"}}
+    named = ("m.room.name", "m.room.topic")
+    return {
+        "preset": "private_chat" if forum.visibility != "public" else "public_chat",
+        "name": forum.title,
+        "topic": topic(forum),
+        "creation_content": {"m.federate": forum.federate},
+        **({"room_version": version} if version else {}),
+        "initial_state": [
+            {"type": kind, "state_key": "", "content": wish} for kind, wish in states.items() if kind not in named
+        ],
+        "power_level_content_override": powers.at_first(bot, version),
+    }
+
+
+def _space(forum: Forum, bot: str, version: str) -> dict[str, Any]:
+    history = {"history_visibility": "world_readable"}
+    return {
+        "preset": "public_chat",
+        "name": forum.community.name,
+        "creation_content": {"type": "m.space", "m.federate": True},
+        "initial_state": [{"type": "m.room.history_visibility", "state_key": "", "content": history}],
+        # A space is a list of rooms; nobody but its keepers writes in it.
+        "power_level_content_override": powers.at_first(bot, version, is_space=True) | {"events_default": 50},
+    }
 
 
 def topic(forum: Forum) -> str:
     """Where words go that are said in the room: joining a room is not yet agreeing to mail and web."""
-    words = _("What is written here also goes to members by mail ({address}) and to the public archive: {url}")
-    return words.format(address=f"{forum.slug}@{forum.mail_domain}", url=forum.url)
-
-
-def _guarded() -> dict[str, int]:
-    """Power levels of kinds of events; an override replaces the homeserver's own map, so its usual guards are named here."""
-    return {
-        "m.room.encryption": NOBODY,
-        "m.room.power_levels": 100,
-        "m.room.history_visibility": 100,
-        "m.room.server_acl": 100,
-        "m.room.tombstone": NOBODY,
-        "m.room.canonical_alias": 50,
-        "m.room.name": 50,
-        "m.room.avatar": 50,
-        "m.room.topic": 50,
-    }
-
-
-def _initial(kind: str, content: dict[str, Any]) -> dict[str, Any]:
-    return {"type": kind, "state_key": "", "content": content}
-
-
-def _rule(rule: str) -> dict[str, Any]:
-    return {"join_rule": rule}
+    if forum.visibility != "public":
+        words = _(
+            "For members of {title} only. What is written here also goes to them by mail ({address}) and to their "
+            "archive: {url}. The homeservers of all members keep it."
+        )
+    else:
+        words = _("What is written here also goes to members by mail ({address}) and to the public archive: {url}")
+    address = f"{forum.slug}@{forum.mail_domain}"
+    return words.format(title=forum.title, address=address, url=forum.url)

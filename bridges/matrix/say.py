@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bridges.matrix import compose
+from bridges.matrix import compose, known
+from bridges.matrix.barred import Barred, PutOut
 from bridges.matrix.compose import Form
 from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
@@ -34,7 +35,9 @@ from server.bridge import (
     StateItem,
     Target,
 )
+from server.clock import DAY, HOUR, MINUTE
 from server.errors import Deferred
+from server.i18n import _
 
 
 class Speaker:
@@ -45,12 +48,13 @@ class Speaker:
         house: House,
         ghosts: Ghosts,
         rooms: Rooms,
+        barred: Barred,
         direct: Direct,
         decisions: Decisions,
         doubt: Callable[[str], None],
     ) -> None:
         self._house, self._ghosts, self._rooms, self._direct, self._doubt = house, ghosts, rooms, direct, doubt
-        self._decisions = decisions
+        self._barred, self._decisions = barred, decisions
         self._uploads = Uploads()
         self._posts = Posts(house, ghosts, self._uploads)
 
@@ -60,14 +64,32 @@ class Speaker:
             settle(target, await self._outcome(lot, target))
 
     async def _outcome(self, lot: Lot, target: Target) -> Outcome:
+        bar = await self._barred.of(target.address)
+        if bar is not None:
+            return Failed(bar.why) if bar.for_good else Later(bar.why, after_ms=HOUR)
         try:
             return await self._say(lot, target)
+        except PutOut as problem:
+            await self._barred.bar(problem.room, str(problem))
+            return Later(str(problem), after_ms=min(5 * MINUTE << min(target.attempt, 10), DAY // 4))
         except Trouble as trouble:
             if trouble.away:
                 self._doubt(str(trouble))
+            if trouble.code == "M_FORBIDDEN" and await self._is_put_out(target.address):
+                return Later(str(trouble), "403", after_ms=HOUR)
             return outcome(trouble)
         except Deferred as later:
             return Later(later.reason, later.code)
+
+    async def _is_put_out(self, room: str) -> bool:
+        """Whether it was refused because the bot is not in the room any more; that is noted, and nothing more is tried there."""
+        try:
+            if await self._house.forum_of(room) is None or room in await known.joined(await self._ghosts.bot()):
+                return False
+        except Trouble:
+            return False
+        await self._barred.bar(room, _("The bot is not in {room} any more.").format(room=room))
+        return True
 
     async def _say(self, lot: Lot, target: Target) -> Outcome:
         room = target.address
@@ -82,10 +104,8 @@ class Speaker:
                 return await self._react(lot.key, room, lot.item)
             case DecisionItem():
                 return await self._decisions.shown(room, lot.item, target.attempt)
-            case StateItem(forum):
-                if forum.visibility != "public":
-                    return Sent(detail="a members-only forum has no room yet")
-                return Sent(detail=await self._rooms.ensure(forum))
+            case StateItem():
+                return Sent(detail=await self._rooms.ensure(lot.item))
             case NoticeItem() | LetterItem():
                 return await self._direct.deliver(lot.key, room, lot.item)
             case _:

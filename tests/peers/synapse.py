@@ -267,6 +267,7 @@ def _config(place: Path, port: int, secret: str, registrations: Sequence[Path]) 
         "federation_domain_whitelist": [],
         "report_stats": False,
         "enable_registration": False,
+        "room_list_publication_rules": [{"action": "allow"}],
         "presence": {"enabled": False},
         "url_preview_enabled": False,
         "bcrypt_rounds": 4,

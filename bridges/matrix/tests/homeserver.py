@@ -44,6 +44,7 @@ class Homeserver:
     url: str = ""
     made: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    rooms: list[str] = field(default_factory=lambda: ["!room"])  # that the bot is in
     _transactions: dict[str, str] = field(default_factory=dict)
 
     def sent(self) -> list[dict[str, Any]]:
@@ -88,7 +89,9 @@ class Homeserver:
         if path.endswith("/createRoom"):
             self.made.append(asked.body)
             return web.json_response({"room_id": f"!made{len(self.made)}"})
-        if "/join/" in path:
+        if path.endswith("/joined_rooms"):
+            return web.json_response({"joined_rooms": self.rooms})
+        if "/join/" in path or "/directory/room/" in path:
             return web.json_response({"room_id": "!room"})
         if "/event/" in path:
             found_event = self.events.get(path.rpartition("/")[2])

@@ -22,6 +22,7 @@ _SERVER = r"(([0-9]{1,3}\.){3}[0-9]{1,3}|\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1
 _MXC = {"type": "string", "pattern": rf"\Amxc://{_SERVER}/[A-Za-z0-9_-]+\Z"}
 _USER = {"type": "string", "pattern": rf"\A@[a-z0-9._=/+-]+:{_SERVER}\Z", "maxLength": 255}
 _ALIAS = {"type": "string", "pattern": rf"\A#[^:\0]+:{_SERVER}\Z", "maxLength": 255}
+_ROOM = {"type": "string", "pattern": r"\A![!-~]+\Z", "maxLength": 255}
 _EVENT = {"type": "string", "pattern": r"\A\$[!-~]+\Z", "maxLength": 255}
 _SIZE: Schema = {"type": "integer", "minimum": 0}
 _TEXT: Schema = {"type": "string", "minLength": 1}
@@ -126,6 +127,8 @@ SCHEMAS: dict[str, Schema] = {
         historical={"type": "integer"},  # Synapse's own, from before history could be imported by another way
     ),
     "m.room.member": _exactly(_MEMBERSHIP, **_NAMES, reason={"type": "string"}),
+    "m.room.tombstone": _exactly({"body": {"type": "string"}, "replacement_room": _ROOM}),
+    "net.junto.forum": _exactly({"forum": _TEXT, "members_only": {"type": "boolean"}}),
     "m.space.child": _exactly({}, via=_VIA, suggested={"type": "boolean"}, order=_ORDER),
     "m.space.parent": _exactly({}, via=_VIA, canonical={"type": "boolean"}),
 }

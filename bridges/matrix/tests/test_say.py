@@ -11,9 +11,9 @@ import pytest
 from bridges.matrix import MatrixBridge, wire
 from bridges.matrix.tests.homeserver import Answer, Asked, Homeserver, error
 from bridges.matrix.tests.samples import ANA, Outcomes, lot, picture, png, post, reply, said
-from server.bridge import EditItem, Failed, Later, Outbound, Outcome, PostItem, RetractionItem, Sent, StateItem, Writer
+from server.bridge import EditItem, Failed, Later, Outbound, Outcome, PostItem, RetractionItem, Sent, Writer
 from server.errors import Deferred
-from tests.fakes import RecordingHouse, forum
+from tests.fakes import RecordingHouse
 
 ROOM = "!room"
 
@@ -222,12 +222,6 @@ async def test_every_event_of_a_post_is_taken_back(bridge: MatrixBridge, homeser
     assert isinstance(await say(bridge, RetractionItem(gone)), Sent)
     redacted = [asked.path.split("/")[-2] for asked in homeserver.asked if "/redact/" in asked.path]
     assert redacted == ["$a", "$b"]
-
-
-async def test_a_members_only_forum_gets_no_room(bridge: MatrixBridge, homeserver: Homeserver) -> None:
-    outcome = await say(bridge, StateItem(forum(visibility="members")))
-    assert isinstance(outcome, Sent)
-    assert homeserver.asked == []
 
 
 async def test_a_new_name_of_the_author_is_the_ghost_s(bridge: MatrixBridge, homeserver: Homeserver) -> None:

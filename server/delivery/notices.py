@@ -42,7 +42,7 @@ def _to_decide(subject: str, text: str, link: str | None = "/mod/{token}") -> Te
 
 _ASKED: Mapping[str, Template] = {
     "sign-in": Template(
-        N_("Your sign-in link for {site}"),
+        N_("Your sign-in link for {place}"),
         N_(
             "Open this link to sign in. It works once, for one hour:\n\n{link}\n\n"
             "If you did not ask for it, you can ignore this mail: nothing happens.\n"
@@ -159,7 +159,8 @@ _TOLD: Mapping[str, Template] = {
     "welcome": Template(
         N_("Welcome to {forum}"),
         N_(
-            "You are a member of {forum} now.\n\n"
+            "You are a member of {forum} now. What is sent to this address: {delivery}. To change that, write to {request}, for example "
+            "“delivery daily”, “delivery none”, or “help” for all that can be chosen.\n\n"
             "To write, send a mail to {address}; to answer, answer any mail of the forum. Everything can also be read and "
             "answered at {url}. Other members see your address only on mails that you send.\n\n"
             "To leave, write to {leave}, or press the unsubscribe button that many mail programs show above mails of the forum.\n"

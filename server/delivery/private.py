@@ -27,11 +27,14 @@ def notice(tx: Connection, desk: Desk, row: Row[Any], channel: str, secret: str 
     forum = _forum(tx, desk, row)
     site = urlsplit(desk.base_url).hostname or "localhost"
     facts = {key: str(value) for key, value in data.items() if value is not None} | {"site": site}
+    facts.setdefault("place", site)
     if template.link and secret:
         facts |= {"link": desk.base_url + template.link.format(token=secret), "code": secret}
     language = data.get("language") or "en"
     enclosed: tuple[bytes, ...] = ()
     with speaking(language):
+        if "mode" in data:
+            facts["delivery"] = _delivery(data["mode"])
         if forum is not None:
             facts |= _addresses(forum)
             if row.template == receipts.TEMPLATE:
@@ -66,6 +69,17 @@ def _addresses(forum: bridge.Forum) -> dict[str, str]:
     at = f"@{forum.mail_domain}"
     words = {word: f"{forum.slug}-{word}{at}" for word in ("owner", "join", "leave", "request")}
     return {"forum": forum.title, "url": forum.url, "address": forum.slug + at} | words
+
+
+def _delivery(mode: str) -> str:
+    """What is sent to a mailbox, in words."""
+    return {
+        "each": _("every post"),
+        "topics": _("first posts, and threads that you take part in"),
+        "mentions": _("answers to you"),
+        "daily": _("one mail a day with what was new"),
+        "weekly": _("one mail a week with what was new"),
+    }.get(mode) or _("nothing")
 
 
 def _entrant(tx: Connection, forum: bridge.Forum, data: Mapping[str, Any]) -> dict[str, str]:

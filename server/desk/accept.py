@@ -238,7 +238,10 @@ def _publish(
 def _joins(tx: Connection, desk: Desk, forum: Row[Any], by: bridge.Author, who: identity.Known) -> None:
     """Posting made the author a member. Who writes on our pages hears answers by mail; a room shows them by itself."""
     mailbox = author.mailbox(tx, desk, who.person_id) if by.channel == bridge.WEB else None
+    known = membership.is_active(membership.of(tx, who.person_id, forum.id))
     membership.join(tx, forum.id, who.person_id, mailbox, desk.now(), mode="mentions")
+    if mailbox is not None and not known:
+        letters.notice(tx, mailbox, "welcome", forum.id, {"mode": "mentions"}, desk.now())
 
 
 def _hold(

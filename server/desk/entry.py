@@ -65,7 +65,7 @@ def admit(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, actor: st
         return False
     membership.join(tx, forum.id, person_id, row.mailbox_id, desk.now(), mode=row.mode)
     _decided(tx, desk, forum, person_id, actor, ADMIT)
-    _tell(tx, desk, forum, row.address_id, "welcome" if row.mailbox_id is not None else "let-in", {})
+    _tell(tx, desk, forum, row.address_id, "welcome" if row.mailbox_id is not None else "let-in", {"mode": row.mode})
     return True
 
 

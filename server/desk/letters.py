@@ -160,12 +160,16 @@ def _book(
     )
 
 
-def sign_in_link(tx: Connection, desk: Desk, address: str, now: int) -> bool:
-    """Book a sign-in link; somebody new becomes a person by it. False if no channel knows such an address, which no page tells."""
+def sign_in_link(tx: Connection, desk: Desk, address: str, back: str, place: str, now: int) -> bool:
+    """Book a sign-in link; somebody new becomes a person by it. False if no channel knows such an address, which no page tells.
+
+    `back`: the page of ours that the link leads to, on whatever device; `place`: the forum that it is for ("": the site).
+    """
     for channel in desk.channels(takes_back=False):
         normal = desk.claims[channel](address) if channel in desk.claims else None
         if normal is not None:
             known = identity.ensure(tx, channel, normal, "", now)
-            letters.notice(tx, known.address_id, "sign-in", None, {}, now)
+            facts = {"next": back} | ({"place": place} if place else {})
+            letters.notice(tx, known.address_id, "sign-in", None, facts, now)
             return True
     return False

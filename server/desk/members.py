@@ -60,6 +60,8 @@ def join(tx: Connection, desk: Desk, inbound: Join, tell: bool = True) -> Result
             return entry.ask(tx, desk, forum, who.person_id, told_at, mailbox, mode, said)
         membership.join(tx, forum.id, who.person_id, mailbox, now, mode=inbound.mode or "each")
         forums.changed(tx, forum.id, "member", who.person_id, now)
+        if mailbox is not None and not membership.is_active(member):
+            letters.notice(tx, mailbox, "welcome", forum.id, {"mode": inbound.mode or "each"}, now)
         return Accepted(reply=_("You are a member of {forum} now.").format(forum=forum.title))
     named = bridge.message_id(inbound.ref)
     mailbox_here = subscriptions.at(tx, forum.id, who.address_id)
@@ -67,7 +69,7 @@ def join(tx: Connection, desk: Desk, inbound: Join, tell: bool = True) -> Result
     if membership.is_active(member) and not stopped:
         if tell:
             mode = mailbox_here.mode if mailbox_here is not None else "none"
-            told = {"delivery": mode, "in_reply_to": named}
+            told = {"mode": mode, "in_reply_to": named}
             asking.tell_once(tx, forum, "member-already", who.address_id, told, now, clock.HOUR)
         return Accepted(reply=_("This address is a member's already."))
     asked = {"mode": inbound.mode or "each", "said": inbound.words, "in_reply_to": named}
@@ -216,7 +218,7 @@ def _comes_in(
     membership.join(tx, forum.id, person_id, address_id, now, mode=mode)
     if role is not None:
         return Accepted()
-    letters.notice(tx, address_id, "welcome", forum.id, {"in_reply_to": named}, now)
+    letters.notice(tx, address_id, "welcome", forum.id, {"mode": mode, "in_reply_to": named}, now)
     if facts["template"] != asking.POST or (before is not None and not before.may_post):
         return Accepted()
     others = False

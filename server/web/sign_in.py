@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from aiohttp import web
 from sqlalchemy import Connection
 
 from server import limits
+from server.archive import places
 from server.content.sanitize import plain_line
 from server.desk import Desk, letters
 from server.errors import NotFound, Rejected
@@ -21,7 +24,6 @@ from server.web.context import (
     visit,
 )
 
-RETURN_COOKIE = "junto-return"
 ADDRESS_CHARS = 254  # RFC 5321 section 4.5.3.1.3
 PER_ADDRESS: web.AppKey[limits.Limiter] = web.AppKey("sign_in_per_address")
 PER_PEER: web.AppKey[limits.Limiter] = web.AppKey("sign_in_per_peer")
@@ -33,12 +35,48 @@ def limiters(app: web.Application) -> None:
     app[PER_PEER] = limits.Limiter(300, 15 * 60)
 
 
+@dataclass(frozen=True, slots=True)
+class _Purpose:
+    """Why somebody signs in, as far as the page tells that they came from. `place`: the title of a forum that they may see."""
+
+    place: str = ""
+    joins: bool = False
+    writes: bool = False
+
+
+async def _purpose(request: web.Request, back: str) -> _Purpose:
+    parts = back.partition("?")[0].split("/")
+    if len(parts) < 3 or parts[1] != "f":
+        return _Purpose()
+    try:
+        forum = await house(request).store.read(places.forum, visit(request).viewer, parts[2])
+    except NotFound:
+        return _Purpose()
+    return _Purpose(forum.title, joins=parts[3:] == ["join"], writes=parts[-1] in ("reply", "new"))
+
+
+async def _page(
+    request: web.Request, back: str, *, address: str = "", sent: bool = False, problem: str = "", status: int = 200
+) -> web.Response:
+    return page(
+        request,
+        "sign_in.html",
+        status=status,
+        sent=sent,
+        back=back,
+        problem=problem,
+        address=address,
+        purpose=await _purpose(request, back),
+        noindex=True,
+    )
+
+
 async def ask(request: web.Request) -> web.Response:
-    """`GET /sign-in`: the form; `next` is the page that the reader came from."""
+    """`GET /sign-in`: the form; `next` is the page that the reader came from, and says what for they sign in."""
     back = local_path(request.query.get("next", "/"))
     if visit(request).signed_in:
         raise web.HTTPFound(back)
-    return page(request, "sign_in.html", sent=False, back=back, problem="", address="", noindex=True)
+    return await _page(request, back)
 
 
 async def send(request: web.Request) -> web.Response:
@@ -46,20 +84,15 @@ async def send(request: web.Request) -> web.Response:
     fields = await form(request)
     back, address = local_path(fields.get("next", "/")), fields.get("address", "").strip()[:ADDRESS_CHARS]
     if "@" not in address:
-        return page(
-            request, "sign_in.html", status=400, sent=False, back=back, problem="address", address=address, noindex=True
-        )
+        return await _page(request, back, address=address, problem="address", status=400)
     if not request.app[PER_PEER].allow(request.remote or ""):
         raise web.HTTPTooManyRequests
     ours = house(request)
     mailbox = _mailbox(ours.desk, address)
     if mailbox is not None and request.app[PER_ADDRESS].allow(mailbox):
-        await ours.store.write(letters.sign_in_link, ours.desk, address, ours.now())
-    response = page(request, "sign_in.html", sent=True, back=back, problem="", address=address, noindex=True)
-    response.set_cookie(
-        RETURN_COOKIE, back, max_age=3600, httponly=True, secure=is_https(request), samesite="Lax", path="/sign-in"
-    )
-    return response
+        place = (await _purpose(request, back)).place
+        await ours.store.write(letters.sign_in_link, ours.desk, address, back, place, ours.now())
+    return await _page(request, back, address=address, sent=True)
 
 
 def _mailbox(desk: Desk, address: str) -> str | None:
@@ -101,12 +134,12 @@ async def enter(request: web.Request) -> web.Response:
     if "@" in name:
         return await _link(request, 400, _("A name, please: addresses are never shown."))
     try:
-        session = await ours.store.write(_enter, request.match_info["token"], name, ours.now())
+        session, back = await ours.store.write(_enter, request.match_info["token"], name, ours.now())
     except NotFound:
         return await _link(request)
     except Rejected as problem:
         return await _link(request, 400, problem.reason)
-    response = web.HTTPSeeOther(local_path(request.cookies.get(RETURN_COOKIE, "/")))
+    response = web.HTTPSeeOther(local_path(back))
     response.set_cookie(
         cookie_name(request),
         session,
@@ -116,11 +149,11 @@ async def enter(request: web.Request) -> web.Response:
         httponly=True,
         samesite="Lax",
     )
-    response.del_cookie(RETURN_COOKIE, path="/sign-in")
     raise response
 
 
-def _enter(tx: Connection, token: str, name: str, now: int) -> str:
+def _enter(tx: Connection, token: str, name: str, now: int) -> tuple[str, str]:
+    """A new session, and where its reader wanted to go."""
     grant = handles.redeem(tx, "sign-in", token, now)
     if grant is None:
         raise NotFound("no such link")
@@ -132,7 +165,7 @@ def _enter(tx: Connection, token: str, name: str, now: int) -> str:
         raise NotFound("no such link")
     if grant.data.get("address_id"):
         identity.verify(tx, int(grant.data["address_id"]), now)
-    return sessions.open(tx, grant.thing_id, now)
+    return sessions.open(tx, grant.thing_id, now), str(grant.data.get("next", "/"))
 
 
 async def leave(request: web.Request) -> web.Response:

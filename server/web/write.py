@@ -167,8 +167,15 @@ async def join(request: web.Request) -> web.Response:
     forum = await house(request).store.read(places.forum, viewer, request.match_info["forum"])
     if request.method != "POST":
         return _join_page(request, forum, may(viewer, "join", forum))
-    said = (await form(request)).get("words", "")[: limits.TEXT_CHARS]
-    result = await house(request).accept(bridge.Join(forum.slug, _author(viewer), words=said))
+    fields = await form(request)
+    mode = fields.get("mode")
+    wish = bridge.Join(
+        forum.slug,
+        _author(viewer),
+        mode if mode in bridge.MODES else None,
+        words=fields.get("words", "")[: limits.TEXT_CHARS],
+    )
+    result = await house(request).accept(wish)
     if isinstance(result, bridge.Held):
         return _join_page(request, forum, None, waits=result.reply)
     raise web.HTTPSeeOther(f"/f/{forum.slug}")

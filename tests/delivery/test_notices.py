@@ -13,6 +13,7 @@ FACTS = {
     "called": "pools",
     "why": "",
     "who": "Kim",
+    "place": "Tide pools",
     "days": "3",
     "stands": "You are a member already.",
     "one": "Kim",

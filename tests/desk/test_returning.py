@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from server import clock
-from server.bridge import Author, Join, Leave
+from server.bridge import WEB, Author, Join, Leave, Proof
 from server.desk import forums, members
 from server.people import identity, membership
 from tests.desk.conftest import Table
-from tests.desk.test_commands import answered, ask, sent
+from tests.desk.test_commands import answered, ask, claimed, sent
 
 
 def joins(table: Table, by: str = "ana") -> Any:
@@ -107,3 +107,16 @@ def test_a_second_leave_is_answered_too(table: Table) -> None:
     for _time in range(3):
         leaves(table)
     assert told(table) == ["confirm-leave", "left", "no-member"]
+
+
+def test_who_joins_on_a_page_gets_a_welcome_that_says_what_comes(table: Table) -> None:
+    table.forum()
+    for name, wish in (("kim", "daily"), ("li", None)):
+        who = table.do(identity.ensure, "post", f"{name}@x.test", name.title(), table.now, True)
+        by = Author(WEB, str(who.person_id), name.title(), Proof.SESSION)
+        for _time in range(2):
+            table.do(members.join, table.desk, Join("pools", by, wish))
+    texts = [lot.item.text for lot in claimed(table)]
+    assert len(texts) == 2
+    assert "What is sent to this address: one mail a day with what was new." in texts[0]
+    assert "What is sent to this address: every post." in texts[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from server import bridge
-from server.bridge import Accepted, Act, Author, Duplicate, Held, Leave, NewPost, Proof, Ref
+from server.bridge import Accepted, Act, Author, Duplicate, Held, Join, Leave, NewPost, Proof, Ref
 from server.errors import Deferred, Rejected
 from server.people import handles, identity, membership
 from server.store.schema import deliveries, letters
@@ -186,14 +187,13 @@ async def test_what_is_no_address_is_said(reader: Reader, rows: Rows) -> None:
 
 def link(reader: Reader, person: int, address_id: int) -> str:
     make: Callable[[Any], str] = lambda tx: handles.grant(  # noqa: E731
-        tx, "sign-in", person, {"address_id": address_id}, NOW, 3_600_000
+        tx, "sign-in", person, {"address_id": address_id, "next": "/f/board/1"}, NOW, 3_600_000
     )
     return f"/sign-in/{reader.home.store.write_now(make)}"
 
 
 async def test_a_link_signs_in_once_when_its_button_is_pressed(reader: Reader, rows: Rows) -> None:
     path = link(reader, rows["ana"], with_address(reader, rows["ana"], "ana@example.org"))
-    await reader.submit("/sign-in", 200, address="x@example.org", next="/f/board/1")
     for _ in range(2):  # a link scanner looks and uses nothing up
         assert "<button" in await reader.text(path)
     answer = await reader.submit(path, 303)
@@ -205,6 +205,30 @@ async def test_a_link_signs_in_once_when_its_button_is_pressed(reader: Reader, r
     reader.session.cookie_jar.clear()
     await reader.submit(path, 410)
     assert "does not work any more" in await reader.text(path, status=410)
+
+
+async def test_the_link_leads_where_its_reader_wanted_to_go_on_whatever_device(reader: Reader, rows: Rows) -> None:
+    page = await reader.text("/sign-in?next=/f/tides/join")
+    assert "Join Tide pools" in page
+    assert "Tide pools" not in await reader.text("/sign-in?next=/f/board/join".replace("board", "nothing"))
+    assert "Board" not in await reader.text("/sign-in?next=/f/board/join")  # a stranger learns no hidden name
+    await reader.submit("/sign-in", 200, address="eve@example.org", next="/f/tides/join")
+    await reader.submit("/sign-in", 200, address="fay@example.org", next="https://evil.test/")
+    facts = [
+        json.loads(data)
+        for data in reader.home.store.read_now(
+            lambda tx: list(tx.scalars(sa.select(letters.c.data).order_by(letters.c.id)))
+        )
+    ]
+    assert [(each["next"], each.get("place")) for each in facts] == [("/f/tides/join", "Tide pools"), ("/", None)]
+
+
+async def test_who_joins_chooses_what_comes_by_mail(reader: Reader, rows: Rows) -> None:
+    csrf = reader.sign_in(rows["chidi"])
+    assert "tides-request@" in await reader.text("/f/tides/join")
+    await reader.submit("/f/tides/join", 303, csrf=csrf, mode="daily")
+    await reader.submit("/f/tides/join", 303, csrf=csrf, mode="hourly")
+    assert [wish.mode for wish in reader.home.accepted if isinstance(wish, Join)] == ["daily", None]
 
 
 async def test_a_return_path_leads_nowhere_else(reader: Reader, rows: Rows) -> None:

@@ -18,7 +18,22 @@ from server.bridge import Forum, Health, Inbound, Ref, Result, Rows
 from server.config import Config
 from server.content.attachments import Blobs
 from server.delivery import outbox
-from server.desk import Desk, accept, change, commands, correct, forums, letters, members, place, rooms, tidy
+from server.desk import (
+    Desk,
+    accept,
+    announce,
+    change,
+    commands,
+    correct,
+    flagging,
+    forums,
+    judge,
+    letters,
+    members,
+    place,
+    rooms,
+    tidy,
+)
 from server.desk.prepare import Prepared, Written, prepare
 from server.errors import JuntoError, Rejected, StoreUnavailable
 from server.people import identity, membership, subscriptions
@@ -83,6 +98,10 @@ class Household:
                 return await write(members.act, desk, inbound)
             case bridge.Request():
                 return await write(commands.run, desk, inbound)
+            case bridge.Decide():
+                return await write(judge.decide, desk, inbound)
+            case bridge.Flag():
+                return await write(flagging.flag, desk, inbound)
 
     async def _prepared(self, inbound: Written) -> Prepared[Written]:
         try:
@@ -175,6 +194,9 @@ class BridgeHouse:
     async def note(self, forum: str, address: str, post: int, message_id: str, refs: Sequence[Ref]) -> bool:
         write, now = self._home.store.write, self._home.now()
         return await write(rooms.note, self._name, forum, address, post, message_id, refs, now)
+
+    async def queue(self, forum: str) -> None:
+        await self._home.store.write(announce.all_waiting, self._home.desk, self._name, forum)
 
     async def looks_after(self, address: str) -> Sequence[Forum]:
         def work(tx: Connection) -> list[Forum]:

@@ -96,6 +96,7 @@ class RecordingHouse:
         self.refs: set[Ref] = set()
         self.health: tuple[bool, str] | None = None
         self.nudges = 0
+        self.queues: list[str] = []
         self.root = self.data_dir = data_dir
         self.base_url = base_url
 
@@ -134,6 +135,9 @@ class RecordingHouse:
 
     async def looks_after(self, address: str) -> Sequence[Forum]:
         return [self.forums[slug] for slug in self.in_charge.get(address, ())]
+
+    async def queue(self, forum: str) -> None:
+        self.queues.append(forum)
 
     async def known(self, forum: str, ref: Ref) -> bool:
         return ref in self.refs

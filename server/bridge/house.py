@@ -81,6 +81,9 @@ class House(Protocol):
     async def note(self, forum: str, address: str, post: int, message_id: str, refs: Sequence[Ref]) -> bool:
         """The post has these names in that room: it was said there by us, and we have forgotten it. False: there is no such post."""
 
+    async def queue(self, forum: str) -> None:
+        """There is a place now for those who look after the forum: what waits for them is booked as QueueItems."""
+
     async def looks_after(self, address: str) -> Sequence[Forum]:
         """The forums that the person at this address of the calling bridge is an owner or moderator of."""
 

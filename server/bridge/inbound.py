@@ -197,7 +197,46 @@ class Request:
     automatic: bool = False
 
 
-Inbound = NewPost | Edit | Correct | Retract | Reaction | Join | Leave | Bounce | Report | Letter | Act | Request
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Somebody who looks after the forum decides on what a QueueItem named. `verb`: "approve", "reject" or "ban"; `words`: the reason.
+
+    Of a report: the post stays (approve), is taken back (reject), or its author is shut out too (ban).
+    """
+
+    forum: str
+    author: Author
+    name: str
+    verb: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A member thinks that those who look after the forum should see the post named `target`."""
+
+    forum: str
+    author: Author
+    target: Ref
+    reason: str = ""
+
+
+Inbound = (
+    NewPost
+    | Edit
+    | Correct
+    | Retract
+    | Reaction
+    | Join
+    | Leave
+    | Bounce
+    | Report
+    | Letter
+    | Act
+    | Request
+    | Decide
+    | Flag
+)
 
 
 @dataclass(frozen=True, slots=True)

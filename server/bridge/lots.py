@@ -76,5 +76,6 @@ class Traits:
     tends: bool  # gets StateItems
     backoff_ms: tuple[int, ...]
     give_up_ms: int
+    queue: bool = False  # keeps a place for those who look after a forum: gets QueueItems
     batch: int = 100  # targets in one claim
     lease_ms: int = 300_000  # longer than the transport's whole timeout for one lot

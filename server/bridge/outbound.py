@@ -219,6 +219,25 @@ class DecisionItem:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueItem:
+    """Something waits for those who look after a forum, or (`decided`, a sentence) did: show it where they meet, and change it there.
+
+    Its one target has the address "". `name` is what `Decide` means it by. `kind`: "post", that is held; "report", of a post that is
+    published; "entry", of somebody who asks to be let in. `url` is "" where only a private link leads to it.
+    """
+
+    forum: Forum
+    name: str
+    kind: str
+    writer_name: str
+    subject: str
+    text: str
+    reason: str
+    url: str = ""
+    decided: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StateItem:
     """A forum is new, or its settings or members changed: make or mend what stands for it on your side (a room, a space), idempotently.
 
@@ -246,5 +265,6 @@ Outbound = (
     | NoticeItem
     | DigestItem
     | DecisionItem
+    | QueueItem
     | StateItem
 )

@@ -18,8 +18,8 @@ from server import bridge
 from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
-from server.delivery import digests, letters, notices, private, receipts, wanted
-from server.desk import Desk, forums, rooms
+from server.delivery import announced, digests, letters, notices, private, receipts, wanted
+from server.desk import Desk, announce, forums, rooms
 from server.desk import posts as desk_posts
 from server.moderation import queue
 from server.people import handles, identity
@@ -187,6 +187,8 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
         return digests.item(tx, desk, ready.item_id, shelf.post)
     if ready.kind == "state":
         return rooms.state(tx, desk, ready.item_id, ready.channel)
+    if ready.kind in announce.KINDS:
+        return announced.item(tx, desk, ready.kind, ready.item_id, ready.channel)
     if ready.kind == "decision":
         return _decision(tx, desk, ready)
     row = letters.get(tx, ready.item_id)
@@ -197,8 +199,10 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
     return private.letter(tx, desk, row, ready.channel, ready.via)
 
 
-def _decision(tx: Connection, desk: Desk, ready: Ready) -> bridge.DecisionItem:
+def _decision(tx: Connection, desk: Desk, ready: Ready) -> bridge.DecisionItem | None:
     row = queue.decision(tx, ready.item_id)
+    if row is None:
+        return None
     forum = forums.view(forums.by_id(tx, desk_posts.get(tx, ready.item_id).forum_id), desk.base_url)
     refs = tuple(ref for ref in queue.names(row) if ref.space == ready.channel)
     return bridge.DecisionItem(forum, row.name, refs, row.approved)

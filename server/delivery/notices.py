@@ -274,6 +274,14 @@ _TOLD: Mapping[str, Template] = {
             "You wrote:\n\n{words}\n"
         ),
     ),
+    "flagged": Template(
+        N_("Reported in {forum}: {what}"),
+        N_(
+            "Members of {forum} think that you should look at this:\n\n{list}\n\n"
+            "If all is well, nothing need be done. To take a post back, send “delete” and its number to {request}, or redact it in the "
+            "room. Its author and the other members are not told who reported it.\n"
+        ),
+    ),
     "fuse": Template(
         N_("Held: the queue of {forum}"),
         N_(

@@ -81,16 +81,16 @@ def book_one(
     db.after(tx, "outbox")
 
 
-def book_state(tx: Connection, channel: str, forum_id: int, now: int) -> None:
-    """Book a forum's state for a channel; many changes before it is said are one item."""
-    if not state_changed(tx, forum_id, now, channel):
-        tx.execute(deliveries.insert().values(**_values("state", forum_id, channel, None, now), forum_id=forum_id))
+def book_kept(tx: Connection, kind: str, item_id: int, channel: str, forum_id: int, now: int) -> None:
+    """Book what a channel keeps up to date (a forum's state, a line of a queue); many changes before it is said are one item."""
+    if not kept_changed(tx, kind, item_id, now, channel):
+        tx.execute(deliveries.insert().values(**_values(kind, item_id, channel, None, now), forum_id=forum_id))
         db.after(tx, "outbox")
 
 
-def state_changed(tx: Connection, forum_id: int, now: int, channel: str | None = None) -> bool:
-    """Book a forum's state again where it is kept; also one that is under way: it may have been loaded before the change."""
-    mine = sa.and_(_d.item_kind == "state", _d.item_id == forum_id, _d.channel == channel if channel else sa.true())
+def kept_changed(tx: Connection, kind: str, item_id: int, now: int, channel: str | None = None) -> bool:
+    """Book such a thing again where it is kept; also one that is under way: it may have been loaded before the change."""
+    mine = sa.and_(_d.item_kind == kind, _d.item_id == item_id, _d.channel == channel if channel else sa.true())
     again = {"state": "due", "not_before": now, "created_at": now, "settled_at": None, "detail": None}
     db.after(tx, "outbox")
     return tx.execute(deliveries.update().where(mine).values(**again)).rowcount > 0

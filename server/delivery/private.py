@@ -14,7 +14,7 @@ import zstandard
 from sqlalchemy import Connection, Row
 
 from server import bridge, limits
-from server.delivery import digests, notices, receipts, waiting
+from server.delivery import digests, flagged, notices, receipts, waiting
 from server.desk import Desk, digest_replies, forums
 from server.i18n import _, speaking
 from server.moderation import entry
@@ -41,6 +41,8 @@ def notice(tx: Connection, desk: Desk, row: Row[Any], channel: str, secret: str 
                 facts |= receipts.facts(tx, desk, row, forum)
             elif row.template == digest_replies.QUESTION:
                 facts |= _which_post(tx, desk, forum, data)
+            elif "flags" in data:
+                facts |= flagged.about(tx, forum, data["flags"])
             elif "entrant" in data:
                 facts |= _entrant(tx, forum, data)
             elif "posts" in data:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from server import clock, jobs, log, metrics
 from server.delivery import digests, health, outbox, slices
-from server.desk import Desk, book, conversation, decide, forums, posts, reports
+from server.desk import Desk, book, conversation, decide, flagging, forums, posts, reports
 from server.errors import Deferred
 from server.people import subscriptions
 from server.store.db import Store
@@ -97,6 +97,7 @@ def _sweep(tx: Connection, desk: Desk, holder: str, host: str) -> None:
     for each in dead:
         jobs.unregister(tx, each)
     reports.sweep(tx, desk)
+    flagging.sweep(tx, desk)
     conversation.close_over(tx, desk)
     decide.forget_unconfirmed(tx, desk)
 

@@ -29,5 +29,8 @@ class Desk:
     def ordered(self) -> list[str]:
         return [name for name, traits in self.traits.items() if traits.ordered]
 
+    def queueing(self) -> list[str]:
+        return [name for name, traits in self.traits.items() if traits.queue]
+
     def tending(self) -> list[str]:
         return [name for name, traits in self.traits.items() if traits.tends]

@@ -277,7 +277,7 @@ def _hold(
     )
     metrics.HELD.labels(decision.kind).inc()
     if awaits == queue.MODERATORS:
-        reports.report(tx, desk, forum, now)
+        reports.waits(tx, desk, forum, post_id, now)
     if decision.kind == "first":
         reports.tell_first(tx, desk, forum, post_id, now)
     facts = {"held": name, "subject": prepared.subject, "in_reply_to": message_id(*names)}

@@ -174,7 +174,7 @@ def missed(tx: Connection, desk: Desk, forum: Row[Any], subscription_id: int, no
 def tend(tx: Connection, desk: Desk, forum_id: int, now: int) -> None:
     """The forum is new or changed: every bridge that keeps something standing for it is told, once for many changes."""
     for channel in desk.tending():
-        outbox.book_state(tx, channel, forum_id, now)
+        outbox.book_kept(tx, "state", forum_id, channel, forum_id, now)
 
 
 def tend_new(tx: Connection, desk: Desk) -> None:
@@ -182,4 +182,4 @@ def tend_new(tx: Connection, desk: Desk) -> None:
     for channel in desk.tending():
         told = sa.select(deliveries.c.item_id).where(deliveries.c.item_kind == "state", deliveries.c.channel == channel)
         for forum_id in tx.scalars(sa.select(forums.c.id).where(forums.c.id.not_in(told)).order_by(forums.c.id)).all():
-            outbox.book_state(tx, channel, forum_id, desk.now())
+            outbox.book_kept(tx, "state", forum_id, channel, forum_id, desk.now())

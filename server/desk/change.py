@@ -12,19 +12,19 @@ from sqlalchemy import Connection, Row
 from server import bridge
 from server.bridge import Accepted, Correct, Duplicate, Edit, Proof, Reaction, Result, Retract
 from server.delivery import outbox
-from server.desk import Desk, author, book, forums, pieces, place, posts, unpublished
+from server.desk import Desk, announce, author, book, forums, pieces, place, posts, unpublished
 from server.desk.names import withdrawn
 from server.desk.prepare import Prepared
 from server.errors import Rejected
 from server.i18n import _
-from server.moderation import audit
-from server.people import identity, membership
+from server.moderation import audit, flags
+from server.people import identity, membership, subscriptions
 
 
 def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result:
     """Replace the words of a post (or of one part of a burst). Raises Rejected unless its author or a moderator asks."""
     inbound, now = prepared.inbound, desk.now()
-    mended = unpublished.edit(tx, prepared)
+    mended = unpublished.edit(tx, desk, prepared)
     if mended is not None:
         return mended
     forum, target, who = target_of(tx, inbound)
@@ -55,28 +55,36 @@ def retract(tx: Connection, desk: Desk, inbound: Retract) -> Result:
     forum, target, who = target_of(tx, inbound)
     if target.state == "retracted":
         return Duplicate(f"{forum.slug}/{target.seq}")
-    parts = pieces.read(posts.body(tx, target.post_id).pieces)
-    refuse_others(tx, forum, pieces.said_by(parts, target.part) or target.person_id, inbound.author, who)
-    if parts is not None and target.part < len(parts):
-        parts = pieces.replaced(parts, target.part, None)
-        posts.drop_files(tx, target.post_id, target.part)
-        if posts.has_files(tx, target.post_id) or not pieces.is_empty(parts):
-            posts.set_body(tx, target.post_id, pieces.joined(parts), parts)
-            forums.changed(tx, forum.id, "edit", target.post_id, now)
-            return Accepted(f"{forum.slug}/{target.seq}")
-    if who is not None and who.person_id != target.person_id:
-        audit.record(
-            tx,
-            f"person:{who.person_id}",
-            "retract",
-            f"{forum.slug}/{target.seq}",
-            now,
-            forum.id,
-            inbound.author.channel,
-        )
-    already = take_back(tx, desk, forum, target.post_id, inbound.author.channel, now)
+    by_author = said_by(tx, target.post_id, target.part)
+    refuse_others(tx, forum, by_author, inbound.author, who)
+    channel, where = inbound.author.channel, f"{forum.slug}/{target.seq}"
+    if who is not None and who.person_id != by_author:
+        audit.record(tx, f"person:{who.person_id}", "retract", where, now, forum.id, channel)
+    already = withdraw(tx, desk, forum, target.post_id, target.part, channel, now)
     reply = _("It is gone here; {count} mailboxes have it already.").format(count=already) if already else ""
-    return Accepted(f"{forum.slug}/{target.seq}", reply)
+    return Accepted(where, reply)
+
+
+def said_by(tx: Connection, post_id: int, part: int) -> int | None:
+    """The person whose words the post, or that part of it, is."""
+    parts = pieces.read(posts.body(tx, post_id).pieces)
+    by: int | None = pieces.said_by(parts, part) or posts.get(tx, post_id).person_id
+    return identity.survivor(tx, by) if by is not None else None
+
+
+def withdraw(
+    tx: Connection, desk: Desk, forum: Row[Any], post_id: int, part: int, but_not: str | None, now: int
+) -> int | None:
+    """Take back one part of a post of several messages (None), or what is all of it: then the number of mailboxes that have it."""
+    parts = pieces.read(posts.body(tx, post_id).pieces)
+    if parts is not None and part < len(parts):
+        parts = pieces.replaced(parts, part, None)
+        posts.drop_files(tx, post_id, part)
+        if posts.has_files(tx, post_id) or not pieces.is_empty(parts):
+            posts.set_body(tx, post_id, pieces.joined(parts), parts)
+            forums.changed(tx, forum.id, "edit", post_id, now)
+            return None
+    return take_back(tx, desk, forum, post_id, but_not, now)
 
 
 def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not: str | None, now: int) -> int:
@@ -85,7 +93,12 @@ def take_back(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, but_not
     for kind, item_id in [("post", post_id), *(("correction", row.id) for row in posts.revisions(tx, post_id))]:
         outbox.drop_item(tx, kind, item_id, "taken back by its author", now)
     book.change(tx, desk, "retraction", post_id, post_id, but_not, now)
+    if row.channel != but_not and row.channel in desk.channels(takes_back=True):  # it was said there, not sent there
+        for address_id in subscriptions.rooms(tx, forum.id, row.channel):
+            outbox.book_one(tx, "retraction", post_id, row.channel, address_id, now, forum.id)
     posts.empty(tx, post_id, "retracted", now)
+    for each in flags.end(tx, post_id, "server", now):
+        announce.show(tx, desk, announce.REPORT, each, forum.id)
     withdrawn(tx, row.thread_id)
     forums.changed(tx, forum.id, "retraction", post_id, now)
     return outbox.sent_count(tx, post_id, desk.channels(takes_back=False))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from server import bridge, tokens
 from server.bridge import Ref
 from server.delivery import letters, notices, outbox
-from server.desk import Desk, forums, place, posts, publish
+from server.desk import Desk, announce, forums, place, posts, publish
 from server.errors import NotFound
 from server.i18n import _
 from server.moderation import audit, bans, queue
@@ -116,10 +116,12 @@ def _refuse(
 
 
 def _show(tx: Connection, desk: Desk, row: Row[Any], approved: bool, now: int) -> None:
-    """The rooms where it was seen to wait show what became of it."""
+    """What became of it is shown to its moderators, and in the rooms where it was seen to wait."""
+    queue.decided(tx, row, approved)
+    if row.awaits == queue.MODERATORS:
+        announce.show(tx, desk, announce.POST, row.post_id, row.forum_id)
     channel = posts.get(tx, row.post_id).channel
     if channel in desk.channels(takes_back=True):
-        queue.decided(tx, row, approved)
         for address_id in subscriptions.rooms(tx, row.forum_id, channel):
             outbox.book_one(tx, "decision", row.post_id, channel, address_id, now, row.forum_id)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from server import bridge, clock
 from server.bridge import Accepted, Act, Held
 from server.delivery import letters
-from server.desk import Desk, answers, forums, reports
+from server.desk import Desk, announce, answers, forums, reports
 from server.errors import CommandError
 from server.i18n import _, speaking
 from server.moderation import audit, entry, words
@@ -47,6 +47,7 @@ def ask(
     now = desk.now()
     member_id = membership.asks(tx, forum.id, person_id, now)
     new = entry.ask(tx, member_id, address_id, mailbox_id, mode, said, now)
+    announce.show(tx, desk, announce.ENTRY, member_id, forum.id)
     if new:
         forums.changed(tx, forum.id, "member", person_id, now)
         if letters.sent(tx, (TEMPLATE,), forum.id, now - clock.HOUR) < REPORTS_AN_HOUR:
@@ -93,6 +94,9 @@ def _decided(
 ) -> None:
     now = desk.now()
     forums.changed(tx, forum.id, "member", person_id, now)
+    member = membership.of(tx, person_id, forum.id)
+    assert member is not None
+    announce.show(tx, desk, announce.ENTRY, member.id, forum.id)
     audit.record(tx, actor, verb, f"person:{person_id}", now, forum_id=forum.id, detail=reason)
 
 

@@ -214,7 +214,7 @@ def changed(tx: Connection, forum_id: int, kind: str, thing_id: int, now: int) -
     modseq = int(tx.execute(_NEXT_MODSEQ, {"forum": forum_id}).scalar_one())
     changes.record(tx, forum_id, modseq, kind, thing_id, now)
     if kind in ("forum", "member"):
-        outbox.state_changed(tx, forum_id, now)
+        outbox.kept_changed(tx, "state", forum_id, now)
     return modseq
 
 

@@ -191,7 +191,7 @@ def _publish_or_hand_over(
     if still is None:
         return Accepted(decide.approve(tx, desk, held.name, f"person:{person_id}", now))
     queue.hand_over(tx, held.post_id, still.reason)
-    reports.report(tx, desk, forum, now)
+    reports.waits(tx, desk, forum, held.post_id, now)
     if still.kind == "first":
         reports.tell_first(tx, desk, forum, held.post_id, now)
     return Held(held.name, still.reason)
@@ -221,7 +221,6 @@ def _comes_in(
     letters.notice(tx, address_id, "welcome", forum.id, {"mode": mode, "in_reply_to": named}, now)
     if facts["template"] != asking.POST or (before is not None and not before.may_post):
         return Accepted()
-    others = False
     for row in queue.listing(tx, forum.id):
         waiting = posts.get(tx, row.post_id)
         if waiting.person_id != person_id or row.awaits != queue.AUTHOR:
@@ -230,13 +229,11 @@ def _comes_in(
             "held"
         ):  # they were asked of one post; anybody may have written the others in their name
             queue.hand_over(tx, row.post_id, _("it came before its author was a member, and nobody asked them of it"))
-            others = True
+            reports.waits(tx, desk, forum, row.post_id, now)
             continue
         channel, _language = identity.reader(tx, address_id)
         identity.ensure(tx, channel, identity.address(tx, address_id), waiting.author_name, now)
         _publish_or_hand_over(tx, desk, forum, row, person_id)
-    if others:
-        reports.report(tx, desk, forum, now)
     return Accepted()
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row
 from server import clock
 from server.bridge import WEB, Proof
 from server.delivery import letters
-from server.desk import Desk, author, forums
+from server.desk import Desk, announce, author, forums
 from server.moderation import queue
 from server.people import membership
 
@@ -34,6 +34,12 @@ def report(tx: Connection, desk: Desk, forum: Row[Any], now: int) -> None:
     rows = queue.unreported(tx, forum.id, POSTS)
     if rows and _book(tx, desk, forum, "held", rows, now):
         queue.note(tx, [row.post_id for row in rows], "reported_at", now)
+
+
+def waits(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, now: int) -> None:
+    """The post waits for the forum's moderators from now on: they are told."""
+    announce.show(tx, desk, announce.POST, post_id, forum.id)
+    report(tx, desk, forum, now)
 
 
 def tell_first(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, now: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server.bridge import Accepted, Edit, Proof, Result, Retract
-from server.desk import Desk, author, decide, forums, place, posts
+from server.desk import Desk, announce, author, decide, forums, place, posts
 from server.desk.prepare import Prepared
 from server.errors import Rejected
 from server.i18n import _
@@ -15,7 +15,7 @@ from server.moderation import queue
 from server.people import identity, membership
 
 
-def edit(tx: Connection, prepared: Prepared[Edit]) -> Result | None:
+def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result | None:
     """The held post has other words; None where no held post is meant. Raises Rejected unless its author asks."""
     row, post, who = _meant(tx, prepared.inbound)
     if row is None:
@@ -26,6 +26,8 @@ def edit(tx: Connection, prepared: Prepared[Edit]) -> Result | None:
     posts.set_body(tx, row.post_id, prepared.derived)
     if prepared.original is not None:
         posts.append_original(tx, row.post_id, prepared.inbound.author.channel, prepared.original)
+    if row.awaits == queue.MODERATORS:
+        announce.show(tx, desk, announce.POST, row.post_id, row.forum_id)
     return Accepted()
 
 

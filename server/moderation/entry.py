@@ -55,6 +55,12 @@ def of(tx: Connection, forum_id: int, person_id: int) -> Row[Any] | None:
     return tx.execute(_WAITING.where(*mine)).first()
 
 
+def waiting(tx: Connection, forum_id: int) -> list[Row[Any]]:
+    """Every request in the forum, as `of`, oldest first."""
+    mine = _WAITING.where(memberships.c.forum_id == forum_id)
+    return list(tx.execute(mine.order_by(entry_requests.c.asked_at, entry_requests.c.membership_id)))
+
+
 def done(tx: Connection, membership_id: int) -> None:
     """It was decided, or they came in another way."""
     tx.execute(delete(entry_requests).where(entry_requests.c.membership_id == membership_id))

@@ -103,16 +103,16 @@ def _is_among(ref: Ref, refs: Sequence[Ref]) -> bool:
     return any((each.space, each.name) == (ref.space, ref.name) for each in refs)
 
 
-# What was decided, for channels that show it --------------------------------------------------------------------------
+# What was decided, to be shown --------------------------------------------------------------------------
 def decided(tx: Connection, row: Row[Any], approved: bool) -> None:
-    """Remember what became of a held post, as its readers saw it wait."""
+    """Remember what became of a held post, for those who see that it waits."""
     values = {"post_id": row.post_id, "name": row.name, "approved": approved, "refs": row.refs}
     insert_or_set(tx, decisions, values, ["post_id"], ["approved"])
 
 
-def decision(tx: Connection, post_id: int) -> Row[Any]:
-    """What became of a post that was held: name, approved, refs."""
-    return tx.execute(select(decisions).where(decisions.c.post_id == post_id)).one()
+def decision(tx: Connection, post_id: int) -> Row[Any] | None:
+    """What became of a post that was held: name, approved, refs; None if nobody decided yet."""
+    return tx.execute(select(decisions).where(decisions.c.post_id == post_id)).first()
 
 
 def _name(tx: Connection) -> str:

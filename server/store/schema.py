@@ -371,13 +371,29 @@ held = Table(
     Column("told_at", BigInteger),  # its author, that nobody decided yet
     UniqueConstraint("forum_id", "author", "content_hash"),
 )
-decisions = Table(  # what became of held posts that their readers saw wait
+decisions = Table(  # what became of held posts, for those who saw that they wait
     "decisions",
     metadata,
     Column("post_id", Id, ForeignKey("posts.id"), primary_key=True),
     Column("name", String, nullable=False),
     _flag("approved", False),
     _words("refs", "[]", Text()),
+)
+flags = Table(  # published posts that members reported
+    "flags",
+    metadata,
+    _id(),
+    _to("forums", "forum_id", index=True),
+    _to("posts", "post_id"),
+    _number("part"),  # the line of a talk that is meant
+    _to("people", "person_id"),  # who reported it
+    _words("reason", "", Text()),
+    _words("state", "open"),  # open | dismissed | upheld
+    _number("at"),
+    Column("reported_at", BigInteger),  # to the moderators
+    Column("decided_at", BigInteger),
+    Column("decided_by", String),
+    UniqueConstraint("post_id", "part", "person_id"),
 )
 blobs = Table(
     "blobs",
@@ -433,7 +449,7 @@ deliveries = Table(
     _id(),
     Column(
         "item_kind", String, nullable=False
-    ),  # post edit retraction reaction correction letter notice digest state decision hook
+    ),  # post edit retraction reaction correction letter notice digest state decision queue entry flag hook
     Column("item_id", Id, nullable=False),
     Column("origin", Id, nullable=False),  # posts.origin for a post, else the item's id: once per origin and mailbox
     _to("forums", "forum_id", null=True),

@@ -11,7 +11,7 @@ import pytest
 
 import bridges
 from bridges.email.tests.scripted_relay import ScriptedRelay
-from server.bridge import Accepted, Author, Correct, Edit, NewPost, Proof, Reaction, Ref, Request, Retract
+from server.bridge import Accepted, Author, Correct, Decide, Edit, Flag, NewPost, Proof, Reaction, Ref, Request, Retract
 from server.desk import decide
 from server.errors import Rejected
 from tests.stories.town import town
@@ -145,10 +145,41 @@ async def test_what_waits_in_a_room_is_decided_there(tmp_path: Path, database: s
             held = await memory.say(NewPost("pools", ANA, (Ref("memory", ref),), text=f"Words of {ref}"))
             names.append(held.name)
         await shore.settled()
-        assert all(kind.startswith("notice") for kind, *_ in memory.said)  # to its author alone
+        told = [(kind, text) for kind, text, _number in memory.said if not kind.startswith("notice")]
+        assert sorted(told) == sorted((f"queue {name}", f"Words of e{n}") for n, name in enumerate(names, 1))
         memory.said.clear()
         await shore.home.store.write(decide.approve, shore.home.desk, names[0], "command", shore.home.now())
         await shore.home.store.write(decide.reject, shore.home.desk, names[1], "command", "", shore.home.now())
         await shore.settled()
-        assert memory.said == [("approved", "e1", 0), ("refused", "e2", 0)]
+        queued = {kind: text for kind, text, _number in memory.said if kind.startswith("queue")}
+        assert queued == {
+            f"queue {names[0]}": "Published by the operator as pools/1.",
+            f"queue {names[1]}": "Rejected by the operator.",
+        }
+        shown = [each for each in memory.said if not each[0].startswith("queue")]
+        assert shown == [("approved", "e1", 0), ("refused", "e2", 0)]
         assert "Words of e1" in await shore.page("/f/pools/1")
+
+
+@pytest.mark.usefixtures("dropped_in")
+async def test_who_looks_after_a_forum_decides_where_they_meet(tmp_path: Path, database: str) -> None:
+    sections: dict[str, dict[str, Any]] = {"memory": {"room": "hall"}, "email": {"relay": "smtp://127.0.0.1:9"}}
+    async with town(tmp_path, database, sections) as shore:
+        memory: Any = shore.home.bridges["memory"]
+        await shore.forum("pools")
+        await shore.member("pools", BO.address, "Bo", "memory", role="moderator")
+        await shore.option("pools", first_post="hold")
+        await shore.settled()
+        held = await memory.say(NewPost("pools", ANA, (Ref("memory", "e1"),), text="Words"))
+        with pytest.raises(Rejected):
+            await memory.say(Decide("pools", ANA, held.name, "approve"))
+        await memory.say(Decide("pools", BO, held.name, "approve"))
+        assert "Words" in await shore.page("/f/pools/1")
+        await memory.say(Flag("pools", ANA, Ref("memory", "e1"), "Not mine after all"))
+        await shore.settled()
+        (name,) = [kind.removeprefix("queue ") for kind, *_ in memory.said if kind.startswith("queue F-")]
+        await memory.say(Decide("pools", BO, name, "reject"))
+        await shore.settled()
+        assert "This post was taken back" in await shore.page("/f/pools/1")
+        assert (f"queue {name}", "The post is taken back: Bo.", 0) in memory.said
+        assert "retraction" in [kind for kind, *_ in memory.said]

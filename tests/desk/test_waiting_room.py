@@ -27,12 +27,18 @@ def room(table: Table) -> Table:
     table.member("mod", role="moderator", channel="room", mode="none")
     table.do(forums.set_options, "pools", {"first_post": "hold"}, table.now)
 
+    attached(table)
+    return table
+
+
+def attached(table: Table) -> None:
+    """The forum has a room."""
+
     def attach(tx: sa.Connection) -> None:
         address = identity.ensure_room(tx, "room", "!pools", table.now)
         subscriptions.attach_room(tx, forums.get(tx, "pools").id, address, table.now)
 
     table.do(attach)
-    return table
 
 
 def say(table: Table, by: str, name: str, *parents: str, **more: Any) -> Any:

@@ -20,6 +20,7 @@ from server.bridge import (
     Lot,
     NoticeItem,
     PostItem,
+    QueueItem,
     ReactionItem,
     Ref,
     Result,
@@ -42,7 +43,7 @@ class Settings(Section):
 class MemoryBridge:
     """Remembers; `away` makes the far side unreachable."""
 
-    traits = Traits(NAME, takes_back=True, ordered=True, tends=True, backoff_ms=(20, 50), give_up_ms=60_000, batch=10)
+    traits = Traits(NAME, takes_back=True, ordered=True, tends=True, backoff_ms=(20, 50), give_up_ms=60_000, queue=True)
 
     def __init__(self, house: House, settings: Settings) -> None:
         self.house, self.room = house, settings.room
@@ -83,6 +84,9 @@ class MemoryBridge:
             elif isinstance(lot.item, DecisionItem):
                 word = "approved" if lot.item.approved else "refused"
                 self.said.append((word, " ".join(ref.name for ref in lot.item.refs), 0))
+                settle(target, Sent())
+            elif isinstance(lot.item, QueueItem):
+                self.said.append((f"queue {lot.item.name}", lot.item.decided or lot.item.text, 0))
                 settle(target, Sent())
             elif isinstance(lot.item, NoticeItem) and self.claims(target.address):
                 self.said.append((f"notice to {target.address}", lot.item.text, 0))

@@ -41,3 +41,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("post_id", name=op.f("pk_decisions")),
     )
     op.add_column("held", sa.Column("line", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.create_table(
+        "flags",
+        sa.Column("id", _Id, autoincrement=True, nullable=False),
+        sa.Column("forum_id", _Id, nullable=False),
+        sa.Column("post_id", _Id, nullable=False),
+        sa.Column("part", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("person_id", _Id, nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.String(), server_default="open", nullable=False),
+        sa.Column("at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("reported_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["forum_id"], ["forums.id"], name=op.f("fk_flags_forum_id")),
+        sa.ForeignKeyConstraint(["post_id"], ["posts.id"], name=op.f("fk_flags_post_id")),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_flags_person_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_flags")),
+        sa.UniqueConstraint("post_id", "part", "person_id", name=op.f("uq_flags_post_id_part_person_id")),
+    )
+    op.create_index(op.f("ix_flags_forum_id"), "flags", ["forum_id"], unique=False)

@@ -81,7 +81,7 @@ def move(tx: Connection, desk: Desk, channel: str, slug: str, old: str, new: str
         there = [identity.ensure_room(tx, channel, address, now) for address in (old, new)]
         outbox.redirect(tx, there[0], there[1], subscription, now)
         subscriptions.end_room(tx, forum.id, channel, old)
-    outbox.state_changed(tx, forum.id, now)
+    outbox.kept_changed(tx, "state", forum.id, now)
 
 
 def _subscribed(tx: Connection, forum_id: int, channel: str, address: str, members_only: bool, now: int) -> int:

@@ -23,6 +23,11 @@ def _catalog(language: str) -> _gettext.NullTranslations:
     return _gettext.translation(DOMAIN, LOCALES, languages=[language], fallback=True)
 
 
+def is_spoken(tag: str) -> bool:
+    """Whether there are texts in the language: English there always are."""
+    return tag.partition("-")[0] == "en" or type(_catalog(tag.replace("-", "_"))) is not _gettext.NullTranslations
+
+
 def language() -> str:
     """The language of the reader in this context, a BCP 47 tag."""
     return _language.get()

@@ -13,7 +13,7 @@ from server.archive import posts as archive_posts
 from server.store.schema import bodies, held, people, posts
 
 _HELD: Select[Any] = (
-    select(posts, people.c.key, bodies.c.html, held.c.name, held.c.reason)
+    select(posts, people.c.key, bodies.c.html, held.c.name, held.c.reason, held.c.author)
     .join_from(posts, held, held.c.post_id == posts.c.id)
     .join(bodies, bodies.c.post_id == posts.c.id)
     .outerjoin(people, people.c.id == posts.c.person_id)
@@ -24,13 +24,14 @@ _HELD: Select[Any] = (
 
 @dataclass(frozen=True, slots=True)
 class HeldView:
-    """A post that waits. Its files are named, and open for nobody before it is published."""
+    """A post that waits. Its files are named, and open for nobody before it is published. `address`: its author's, for moderators alone."""
 
     id: int
     name: str
     reason: str
     subject: str
     by: str
+    address: str
     key: str
     channel: str
     at: int
@@ -49,6 +50,7 @@ def views(tx: Connection, ids: Sequence[int]) -> list[HeldView]:
             row.reason,
             row.subject,
             row.author_name,
+            "" if row.channel == bridge.WEB else row.author.partition(":")[2],
             row.key or "",
             row.channel,
             row.arrived_at,

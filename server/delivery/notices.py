@@ -308,6 +308,15 @@ _HELD: Mapping[str, Template] = {  # what `delivery.waiting` fills
             "    cancel\n\nor press the button on this page:\n{link}\n"
         ),
     ),
+    "held-stranger": _to_decide(
+        N_("Your message to {forum} waits: {subject}"),
+        N_(
+            "Thank you for writing to {forum}. Your message “{subject}” waits for one of its moderators, because this address is no "
+            "member's. You need not do anything.\n\n{readers}\n\n"
+            "If you would rather not, take it back: answer this mail with the one word\n\n"
+            "    cancel\n\nor press the button on this page:\n{link}\n"
+        ),
+    ),
     "held-long": _to_decide(
         N_("Your message to {forum} still waits: {subject}"),
         N_(

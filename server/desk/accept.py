@@ -280,6 +280,8 @@ def _hold(
         reports.waits(tx, desk, forum, post_id, now)
     if decision.kind == "first":
         reports.tell_first(tx, desk, forum, post_id, now)
+    elif decision.kind == "stranger" and not decision.confirm:
+        reports.tell_waits(tx, desk, forum, post_id, now)
     facts = {"held": name, "subject": prepared.subject, "in_reply_to": message_id(*names)}
     if asks:
         letters.notice(tx, who.address_id, asking.POST, forum.id, facts, now)

@@ -122,7 +122,7 @@ def decided_on(tx: Connection, desk: Desk, by: Asked, verb: str, place: int, rea
     post_id, name = by.posts[place]
     row = queue.entry(tx, post_id)
     if row is None:
-        return already(tx, by, name)
+        return already(tx, desk, by, name)
     title = f"{name} “{row.subject or _('(no subject)')}”"
     if by.by_author != (verb == words.CANCEL):
         return _("{post}: only its author can take it back, and only moderators decide.").format(post=title)
@@ -152,7 +152,7 @@ def _ban(tx: Connection, desk: Desk, name: str, title: str, actor: str) -> str:
     return _("{post} is not published, and its author can neither post nor join any more.").format(post=title)
 
 
-def already(tx: Connection, by: Asked, name: str) -> str:
+def already(tx: Connection, desk: Desk, by: Asked, name: str) -> str:
     """Who decided on a post that waits no longer, and what."""
     done = audit.latest(tx, by.forum.id, name, (decide.APPROVE, decide.REJECT, decide.CANCEL))
     if done is None:
@@ -161,7 +161,8 @@ def already(tx: Connection, by: Asked, name: str) -> str:
         return _("{name} was taken back by its author.").format(name=name)
     who = decider(tx, done.actor, by)
     if done.verb == decide.APPROVE:
-        return _("{name} was already published by {who}, as {post}.").format(name=name, who=who, post=done.detail)
+        url = f"{desk.base_url}/f/{done.detail}"
+        return _("{name} was already published by {who}: {url}").format(name=name, who=who, url=url)
     return _("{name} was already rejected by {who}.").format(name=name, who=who)
 
 

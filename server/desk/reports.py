@@ -49,6 +49,13 @@ def tell_first(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, now: i
         _tell(tx, desk, forum, "held-first", [row], now)
 
 
+def tell_waits(tx: Connection, desk: Desk, forum: Row[Any], post_id: int, now: int) -> None:
+    """Tell a stranger whose post waits so, if it is surely theirs: whom a forger names is left in peace."""
+    row = queue.entry(tx, post_id)
+    if row is not None and row.proof >= Proof.AUTHENTICATED:
+        _tell(tx, desk, forum, "held-stranger", [row], now)
+
+
 def sweep(tx: Connection, desk: Desk) -> None:
     """What is due: reports that were gathered, reminders, words to authors."""
     now = desk.now()

@@ -17,7 +17,7 @@ from server.bridge import Ref
 from server.delivery import health, letters
 from server.desk import Desk, change, forums, linking, place, sending
 from server.errors import CommandError, Rejected
-from server.i18n import _, ngettext, speaking
+from server.i18n import _, is_spoken, ngettext, speaking
 from server.people import identity, marks, membership, options, subscriptions
 from server.store.schema import posts
 
@@ -122,6 +122,10 @@ def _done(verb: str, value: str) -> str:
         return _("Your address is on the mails that you write, as mailing lists have it.")
     if verb == "renew":
         return _("Your private address is another one now: letters to the old ones reach nobody.")
+    if verb == "language" and not is_spoken(value):
+        return _(
+            "language: {value} is noted, but there are no texts in it yet, so these mails stay in English."
+        ).format(value=value)
     return _("{option}: {value}, from now on.").format(option=verb, value=value)
 
 

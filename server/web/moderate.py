@@ -73,7 +73,7 @@ async def _one(request: web.Request, by: answers.Asked, waiting: Sequence[held.H
         return _page(request, by, waiting, post)
     if name not in by.names:
         raise NotFound("no such post")
-    done = await house(request).store.read(answers.already, by, name)
+    done = await house(request).store.read(answers.already, house(request).desk, by, name)
     return _page(request, by, waiting, None, done=done)
 
 

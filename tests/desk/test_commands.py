@@ -331,6 +331,13 @@ def test_who_is_shut_out_may_only_leave(table: Table, bo: identity.Known) -> Non
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
+def test_a_language_without_texts_is_noted_and_nothing_is_promised(table: Table, bo: identity.Known) -> None:
+    ask(table, "language pt")
+    assert said(table) == "language: pt is noted, but there are no texts in it yet, so these mails stay in English."
+    ask(table, "language en")
+    assert said(table) == "language: en, from now on."
+
+
 def test_answers_are_in_the_members_language(table: Table, bo: identity.Known) -> None:
     def set_language(tx: sa.Connection) -> None:
         tx.execute(people.update().where(people.c.id == bo.person_id).values(language="pt"))

@@ -22,7 +22,7 @@ from bridges.matrix.fetch import Fetch
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.marks import Marks, waits
 from bridges.matrix.markup import clean
-from bridges.matrix.names import is_id
+from bridges.matrix.names import is_id, key_of
 from bridges.matrix.notices import Notices
 from bridges.matrix.private import Private
 from bridges.matrix.rooms import Rooms
@@ -208,6 +208,7 @@ class Listener:
             original=row.data,
             written_at=_written_at(event),
             gather=True,
+            mentions=tuple(key_of(each, self._server) or each for each in said.people),
             chat=said.thread is None and topic is None,
         )
         try:

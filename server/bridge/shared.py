@@ -13,7 +13,8 @@ WEB = "web"
 
 
 MODES = ("each", "topics", "mentions", "daily", "weekly", "none")
-"""What a member may have sent: every post; first posts and threads that they take part in; answers to them; digests; nothing."""
+"""What a member may have sent: every post; first posts and threads that they take part in; answers to
+them and what names them; digests; nothing."""
 
 
 @dataclass(frozen=True, slots=True)

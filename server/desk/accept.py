@@ -23,6 +23,7 @@ from server.desk import (
     digest_replies,
     forums,
     gather,
+    mentions,
     pieces,
     place,
     policy,
@@ -213,6 +214,7 @@ def _store(tx: Connection, prepared: Prepared[NewPost], row: dict[str, Any]) -> 
     row["origin"] = posts.same_in_other_forum(tx, row["message_id"], row["person_id"], row["content_hash"])
     post_id = posts.add(tx, **row)
     book.addressed(tx, post_id, inbound, row["arrived_at"])
+    mentions.note(tx, post_id, inbound.author.channel, inbound.mentions)
     posts.add_body(tx, post_id, prepared.derived, [pieces.of(prepared)] if inbound.gather else None)
     posts.add_files(tx, post_id, prepared.files, row["arrived_at"])
     if prepared.original is not None:

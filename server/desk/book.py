@@ -5,6 +5,7 @@ The transaction that accepts also books: "accepted" and "will be sent" are one f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam
 
 from server import bridge
 from server.delivery import outbox, slices
-from server.desk import Desk
+from server.desk import Desk, mentions
 from server.people import marks
 from server.store.schema import addresses, deliveries, forums, memberships, posts, subscriptions
 
@@ -29,13 +30,14 @@ _follows = sa.or_(
 )
 _answers_me = sa.exists().where(_parent.c.id == bindparam("parent"), _parent.c.person_id == _s.person_id)
 _is_talk = bindparam("talk", type_=sa.Boolean())
+_names_me = _s.person_id.in_(mentions.of_post)
 _followed = _s.person_id.in_(marks.people(marks.FOLLOWED))
 _wanted = sa.or_(
     _s.mode == "each",  # every post
     sa.and_(
-        _s.mode == "topics", sa.or_(_follows, _answers_me, _followed)
+        _s.mode == "topics", sa.or_(_follows, _answers_me, _followed, _names_me)
     ),  # first posts, and threads that one takes part in
-    sa.and_(_s.mode == "mentions", sa.or_(_answers_me, _followed)),  # replies to me
+    sa.and_(_s.mode == "mentions", sa.or_(_answers_me, _followed, _names_me)),  # replies to me, and what names me
 )
 RECEIVERS: Select[Any] = (
     sa.select(
@@ -131,6 +133,15 @@ def addressed(tx: Connection, post_id: int, inbound: bridge.NewPost, now: int) -
     if inbound.addressed:
         facts = {"post": post_id, "channel": inbound.author.channel, "named": inbound.addressed, "now": now}
         outbox.book_post(tx, _DIRECT, facts)
+
+
+def named(tx: Connection, desk: Desk, forum: Row[Any], row: Row[Any], people: Sequence[int]) -> None:
+    """A post that was booked already names these people now: who of them wants such posts gets it too."""
+    now = desk.now()
+    for subscription in tx.scalars(
+        sa.select(_s.id).where(_s.forum_id == forum.id, _s.person_id.in_(list(people)))
+    ).all():
+        outbox.book_post(tx, RECEIVERS, facts(desk, row, forum.settle_ms, now, subscription - 1, subscription))
 
 
 def facts(desk: Desk, row: Row[Any], settle_ms: int, now: int, after: int = 0, until: int = LAST) -> dict[str, Any]:

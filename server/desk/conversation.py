@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from server import clock, tokens
 from server.bridge import MESSAGE_ID, Accepted, NewPost, Ref
 from server.content.excerpts import first_words
-from server.desk import Desk, author, book, forums, gather, pieces, place, posts
+from server.desk import Desk, author, book, forums, gather, mentions, pieces, place, posts
 from server.desk.names import POST, Names
 from server.desk.prepare import Prepared
 from server.i18n import _
@@ -69,6 +69,7 @@ def take(
         return _begun(tx, forum, talk.opener_id if talk is not None else None, prepared, line, now)
     lines = [*(pieces.read(posts.body(tx, talk.lines_id).pieces) or []), line]
     tx.execute(_mine(forum.id, talk.channel).values(lines=len(lines), last_at=now))
+    mentions.note(tx, talk.lines_id, talk.channel, inbound.mentions)
     return gather.add(tx, forum, posts.get(tx, talk.lines_id), prepared, lines, now)
 
 
@@ -155,6 +156,7 @@ def _begun(
         "chat": LINES_POST,
     }
     post_id = posts.add(tx, **values, **place.standing(stands, seq, now))
+    mentions.note(tx, post_id, inbound.author.channel, inbound.mentions)
     posts.add_body(tx, post_id, pieces.joined([line]), [line])
     posts.add_files(tx, post_id, prepared.files, now)
     if prepared.original is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 from server.bridge import Accepted, NewPost, Ref
 from server.content.excerpts import first_words
 from server.delivery import outbox
-from server.desk import Desk, forums, pieces, place, posts
+from server.desk import Desk, book, forums, mentions, pieces, place, posts
 from server.desk.names import Names
 from server.desk.prepare import Prepared
 from server.people import identity
@@ -38,7 +38,9 @@ def append(
     before = pieces.read(posts.body(tx, last.id).pieces)
     if before is None or len(before) >= PARTS:
         return None
-    return add(tx, forum, last, prepared, [*before, pieces.of(prepared)], now)
+    added = add(tx, forum, last, prepared, [*before, pieces.of(prepared)], now)
+    book.named(tx, desk, forum, last, mentions.note(tx, last.id, inbound.author.channel, inbound.mentions))
+    return added
 
 
 def add(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from server.bridge import WEB, Act
 from server.delivery import letters
-from server.desk import Desk, asking, forums, posts
+from server.desk import Desk, asking, forums, mentions, posts
 from server.errors import CommandError, Rejected
 from server.i18n import _
 from server.moderation import audit, bans, flags
@@ -100,7 +100,7 @@ def merge(tx: Connection, desk: Desk, gone: int, into: int, actor: str) -> None:
     """All that is the one person's is the other's from now on."""
     now = desk.now()
     identity.merge(tx, gone, into)
-    for part in (membership, subscriptions, marks, sessions, posts, letters, flags):
+    for part in (membership, subscriptions, marks, sessions, posts, mentions, letters, flags):
         part.merge(tx, gone, into)
     for row in membership.of_person(tx, into):
         forums.changed(tx, row.forum_id, "member", into, now)

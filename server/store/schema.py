@@ -297,6 +297,12 @@ posts = Table(
     Index("ix_posts_message_id", "message_id"),
     Index("ix_posts_published_at", "published_at"),
 )
+mentions = Table(  # whom a post names
+    "mentions",
+    metadata,
+    Column("post_id", Id, ForeignKey("posts.id"), primary_key=True),
+    Column("person_id", Id, ForeignKey("people.id"), primary_key=True),
+)
 bodies = Table(  # derived, and can be derived again
     "bodies",
     metadata,

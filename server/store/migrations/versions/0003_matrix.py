@@ -61,3 +61,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("post_id", "part", "person_id", name=op.f("uq_flags_post_id_part_person_id")),
     )
     op.create_index(op.f("ix_flags_forum_id"), "flags", ["forum_id"], unique=False)
+    op.create_table(
+        "mentions",
+        sa.Column("post_id", _Id, nullable=False),
+        sa.Column("person_id", _Id, nullable=False),
+        sa.ForeignKeyConstraint(["post_id"], ["posts.id"], name=op.f("fk_mentions_post_id")),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_mentions_person_id")),
+        sa.PrimaryKeyConstraint("post_id", "person_id", name=op.f("pk_mentions")),
+    )

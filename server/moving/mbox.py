@@ -82,18 +82,18 @@ class _Message:
     """The lines of one message, as far as they are kept."""
 
     def __init__(self) -> None:
-        self.lines: list[bytes] = []
+        self._kept = bytearray()  # a list of lines would hold fifty times as much where they are empty
         self.size = self.head = 0
 
     def add(self, data: bytes) -> None:
         self.size += len(data)
         if self.size <= limits.MESSAGE_BYTES:
-            self.lines.append(data)
-        elif self.lines:
-            self.lines = [b"".join(self.lines)[:BEGINNING]]
+            self._kept += data
+        else:
+            del self._kept[BEGINNING:]
 
     def found(self, separator: bytes, position: int, quoted: bool = True) -> Found:
-        data = b"".join(self.lines)
+        data = bytes(self._kept)
         if self.size > self.head and data.endswith(
             (b"\n\n", b"\n\r\n")
         ):  # the empty line belongs to the next separator
@@ -168,7 +168,7 @@ def _head(tape: _Tape, message: _Message) -> int | None:
     """Read a header section; what it says of the body's length."""
     length: int | None = None
     while line := tape.line():
-        if line.startswith(b"From ") and message.lines and _separates(line, b"", blank=False):
+        if line.startswith(b"From ") and message.size and _separates(line, b"", blank=False):
             tape.back(line)  # a message without body, and without the empty line after it
             return None
         message.add(line)
@@ -230,15 +230,15 @@ def _mmdf(tape: _Tape) -> Iterator[Found]:
     message, separator = _Message(), b""
     while line := tape.line():
         if line.startswith(MMDF):
-            if message.lines:
+            if message.size:
                 yield message.found(separator, tape.position, quoted=False)
                 message, separator = _Message(), b""
-        elif not message.lines and not separator and line.startswith(b"From "):
+        elif not message.size and not separator and line.startswith(b"From "):
             separator = line
         else:
             message.add(line)
             message.head = message.size  # no line here is a separator's
-    if message.lines:
+    if message.size:
         yield message.found(separator, tape.position, quoted=False)
 
 

@@ -22,6 +22,7 @@ from server.moving import mbox
 from server.moving.mbox import Found
 
 _SAMPLE = 64 * 1024
+_BEGINNING = 1_024
 _PACKED: dict[bytes, Callable[..., Any]] = {b"\xfd7zXZ\x00": lzma.open, b"\x1f\x8b": gzip.open, b"BZh": bz2.open}
 _BROKEN = (EOFError, lzma.LZMAError, zlib.error, OSError)
 
@@ -137,12 +138,14 @@ def _mails(folder: Path) -> list[Path]:
 
 
 def _of_file(path: Path) -> MboxFile | None:
-    """An empty file is an mbox without messages."""
+    """An empty file is an mbox without messages. One that cannot be read is a source too, which says so when its turn comes."""
+    if not path.is_file():
+        return None
     try:
         with _opened(path) as (file, _disk):
-            beginning = file.read(1_024)
+            beginning = file.read1(_BEGINNING)  # `read` would wait for all of that, and a file that was cut has less
     except _BROKEN:
-        return None
+        return MboxFile(path, path.stat().st_size, None, alone=False)
     if beginning and not mbox.looks_like(beginning) and not mbox.looks_like_a_message(beginning):
         return None
     alone = bool(beginning) and not mbox.looks_like(beginning)
@@ -161,18 +164,18 @@ def _key(path: Path) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+def _opened(path: Path) -> Iterator[tuple[io.BufferedReader[Any], BinaryIO]]:
     """The file unpacked, and as it lies on the disk, to see how far it was read."""
     with path.open("rb") as disk:
         magic = disk.read(6)
         disk.seek(0)
         unpack = next((opener for sign, opener in _PACKED.items() if magic.startswith(sign)), None)
         if unpack is None:
-            yield cast(BinaryIO, disk), cast(BinaryIO, disk)
+            yield disk, disk
             return
         # A line at a time is read in C only through a buffer of its own.
         with unpack(disk, "rb") as file, io.BufferedReader(cast(io.RawIOBase, file), _SAMPLE) as lines:
-            yield lines, cast(BinaryIO, disk)
+            yield lines, disk
 
 
 def _skip(file: BinaryIO, count: int) -> None:

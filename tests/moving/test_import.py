@@ -187,6 +187,28 @@ def test_a_broken_file_gives_what_it_has_and_the_next_one_is_read(operator: Oper
     assert {row.message_id for row in rows(operator)} == {"<1@shore.example>", "<9@shore.example>"}
 
 
+@pytest.mark.parametrize("packer", ["gzip", "lzma", "bz2"])
+def test_a_small_file_that_was_cut_gives_what_it_has_and_says_so(
+    operator: Operator, tmp_path: Path, packer: str
+) -> None:
+    import importlib
+
+    folder = tmp_path / "list"
+    folder.mkdir()
+    box(folder / "whole.mbox", mail(1))
+    packed: bytes = importlib.import_module(packer).compress(box(tmp_path / "x", mail(2)).read_bytes())
+    (folder / "cut.mbox.z").write_bytes(packed[:-12])
+    (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    os.mkfifo(folder / "pipe")
+    ran = operator.run("import", str(folder), "--forum", "tides")
+    assert ran.code == 1
+    assert "Not read to the end" in ran.err
+    assert "cut.mbox.z" in ran.err
+    assert "Passed over" in ran.out
+    assert "cut.mbox.z" not in ran.out
+    assert "<1@shore.example>" in {row.message_id for row in rows(operator)}
+
+
 def test_old_posts_have_their_source_on_the_web(operator: Operator, tmp_path: Path) -> None:
     from server.archive import portable
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import mailbox
+import tracemalloc
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -200,3 +201,14 @@ def test_what_is_not_there_or_is_no_mail_is_refused(tmp_path: Path) -> None:
 def test_lengths_that_fit_nothing_are_not_tried_for_ever() -> None:
     one = b"From a@x.test Thu Jan  1 00:00:01 2026\nFrom: a@x.test\nContent-Length: 20000000\n\nwords\n\n"
     assert len(list(mbox.messages(io.BytesIO(one * 20_000)))) == 20_000
+
+
+def test_a_message_of_empty_lines_costs_no_more_than_its_bytes() -> None:
+    head = b"From x Mon Jan  1 10:00:00 2001\nFrom: a@b.test\n\n"
+    tracemalloc.start()
+    try:
+        (found,) = mbox.messages(io.BytesIO(head + b"\n" * 2_000_000))
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert len(found.data) > 1_900_000

@@ -45,11 +45,11 @@ class Barred:
         return Bar(**json.loads(stored)) if stored is not None else None
 
     async def bar(self, room: str, why: str, for_good: bool = False) -> None:
-        """Nothing is said there any more. The first reason for good stays."""
+        """Nothing is said there any more. The first reason stays, but for one that is for good."""
 
         def put(rows: Rows) -> bool:
             before = rows.get("barred", room)
-            if before is not None and json.loads(before)["for_good"]:
+            if before is not None and not (for_good and not json.loads(before)["for_good"]):
                 return False
             rows.put("barred", room, json.dumps(asdict(Bar(why, for_good))))
             rows.put("barred", _ALL, json.dumps(sorted({*_listed(rows), room})))

@@ -14,6 +14,7 @@ from bridges.matrix import compose
 from bridges.matrix.compose import Form, Part, Place
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.markup import clean
+from bridges.matrix.names import escaped
 from bridges.matrix.progress import Progress
 from bridges.matrix.transactions import named, send
 from bridges.matrix.uploads import Upload, Uploads
@@ -139,14 +140,39 @@ class Posts:
         own = set(compose.events(post.refs))
         first = post.references[0] if post.references else ""
 
-        def look(rows: Rows) -> str | None:
+        def look(rows: Rows) -> tuple[str | None, str | None]:
+            begun = (
+                rows.get("root", named(room, first)) if first else None
+            )  # also where an older room has the first event
             threaded = next((root for root in roots if rows.get("threaded", root) is not None), None)
-            return threaded or next(iter(roots), None) or (rows.get("root", named(room, first)) if first else None)
+            return begun, threaded or next(iter(roots), None)
 
-        root = await self._house.write(look) or next(iter(parents), None)
+        begun, named_root = await self._house.write(look)
+        root = begun or named_root or next(iter(parents), None)
         if post.opens_thread or root in own:
             return Place()
+        if root is not None and root != begun and not await self._is_here(room, root):
+            return Place()
         return Place(root, next(iter(parents), None))
+
+    async def _is_here(self, room: str, event: str) -> bool:
+        """Whether an event of a thread is in this room: where the room replaced another one, it may be in that one. Raises Trouble."""
+
+        def look(rows: Rows) -> bool:
+            return rows.get("replaces", room) is None or rows.get("here", event) is not None
+
+        if await self._house.write(look):
+            return True
+        room_part, event_part = escaped(room, event)
+        try:
+            bot = await self._ghosts.bot()
+            await bot.call("GET", f"/_matrix/client/v3/rooms/{room_part}/event/{event_part}")
+        except Trouble as trouble:
+            if trouble.away or trouble.limited:
+                raise
+            return False
+        await self._house.write(lambda rows: rows.put("here", event, ""))
+        return True
 
     async def _progress(self, key: str, room: str) -> Progress:
         stored = await self._house.write(lambda rows: rows.get("progress", named(key, room)))

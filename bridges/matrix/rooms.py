@@ -133,6 +133,7 @@ class Rooms:
         old = before.id if before is not None else ""
         if old and old != room:
             await self.places.inherit(old, room)
+            await self._house.write(lambda rows: rows.put("replaces", room, old))
         if not taken.members_only:
             await self._alias(bot, forum, room)
         await self._known.keep(forum, taken)

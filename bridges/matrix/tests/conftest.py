@@ -6,10 +6,12 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 
 from bridges.matrix import MatrixBridge, Settings
+from bridges.matrix.rooms import Rooms
 from bridges.matrix.tests.homeserver import Homeserver
 from bridges.matrix.tests.samples import Outcomes, lot
 from bridges.matrix.tests.world import World
@@ -66,3 +68,14 @@ async def world(synapse: Synapse, tmp_path: Path) -> AsyncIterator[World]:
         await found.audit()
     finally:
         await found.stop()
+
+
+@pytest.fixture(params=["11", "12"])
+def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Rooms are made of this version, as on a homeserver that prefers it."""
+
+    async def usual(self: Rooms, bot: object) -> str:
+        return str(request.param)
+
+    monkeypatch.setattr(Rooms, "_usual_version", usual)
+    return str(request.param)

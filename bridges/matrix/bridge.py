@@ -20,6 +20,7 @@ from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.hear import Listener
 from bridges.matrix.marks import Decisions
+from bridges.matrix.moderators import Moderators
 from bridges.matrix.registration import Registration
 from bridges.matrix.rooms import Rooms
 from bridges.matrix.say import Speaker
@@ -59,6 +60,7 @@ class MatrixBridge:
         takes_back=True,
         ordered=True,
         tends=True,
+        queue=True,
         backoff_ms=(SECOND, 2 * SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 5 * MINUTE),
         give_up_ms=7 * DAY,
         batch=20,
@@ -71,9 +73,12 @@ class MatrixBridge:
         self._barred = Barred(house)
         self._rooms = Rooms(house, settings, self._ghosts, self._barred)
         direct = Direct(house, self._ghosts)
-        self._listener = Listener(house, settings, self._ghosts, direct, self._rooms, self._barred)
+        moderators = Moderators(house, self._ghosts, settings.server_name)
+        self._listener = Listener(house, settings, self._ghosts, direct, self._rooms, self._barred, moderators)
         decisions = Decisions(house, self._ghosts, self._listener.arrived)
-        self._speaker = Speaker(house, self._ghosts, self._rooms, self._barred, direct, decisions, self._on_doubt)
+        self._speaker = Speaker(
+            house, self._ghosts, self._rooms, self._barred, direct, decisions, moderators, self._on_doubt
+        )
         self._doubted = asyncio.Event()
 
     @property

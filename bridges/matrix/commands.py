@@ -12,6 +12,7 @@ from server.limits import whole_number
 PREFIX = "!junto"
 LINE_WORDS = 30
 WORD_CHARS = 320
+REPORT = "report"  # in a room, in answer to what is meant
 HERE = ("confirm", "yes")  # verbs that the bridge itself understands
 _AROUND = ".,;:!?\"'"
 

@@ -22,6 +22,7 @@ from bridges.matrix.fetch import Fetch
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.marks import Marks, waits
 from bridges.matrix.markup import clean
+from bridges.matrix.moderators import Moderators
 from bridges.matrix.names import is_id, key_of
 from bridges.matrix.notices import Notices
 from bridges.matrix.private import Private
@@ -65,7 +66,14 @@ class Listener:
     """Works off the inbox. The role runs in one process, and this once in it, because order in a room matters."""
 
     def __init__(
-        self, house: House, settings: Settings, ghosts: Ghosts, direct: Direct, rooms: Rooms, barred: Barred
+        self,
+        house: House,
+        settings: Settings,
+        ghosts: Ghosts,
+        direct: Direct,
+        rooms: Rooms,
+        barred: Barred,
+        moderators: Moderators,
     ) -> None:
         self._house, self._server = house, settings.server_name
         self._fetch = Fetch(house, ghosts)
@@ -73,7 +81,7 @@ class Listener:
         self._notices = Notices(house, ghosts)
         self._changes = Changes(house, self._fetch, self._complete, self._notices)
         self._private = Private(house, ghosts, direct, self._fetch, self._notices, self._server)
-        self._marks = Marks(house, ghosts)
+        self._marks, self._moderators = Marks(house, ghosts), moderators
         self._caretaker = Caretaker(house, ghosts, rooms, self._notices, barred, self._server)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
@@ -158,6 +166,8 @@ class Listener:
 
     async def _hand_over(self, row: Kept, event: parse.Event, room: str) -> None:
         forum = await self._house.forum_of(room)
+        if forum is None and await self._moderators.hear(row, event, room):
+            return
         if await self._caretaker.hear(event, room, forum):
             return
         if forum is None:

@@ -16,7 +16,7 @@ from bridges.matrix.names import ANSWER_MARK, escaped, is_id, is_ours, key_of
 from bridges.matrix.notices import Notices
 from bridges.matrix.wire import Trouble, told
 from server import limits, log
-from server.bridge import Accepted, Act, Author, Forum, House, Kept, Letter, Proof, Ref, Request, Rows
+from server.bridge import Accepted, Act, Author, Flag, Forum, House, Kept, Letter, Proof, Ref, Request, Rows
 from server.clock import HOUR
 from server.errors import Deferred, Rejected
 from server.i18n import _
@@ -40,9 +40,24 @@ class Private:
     async def in_room(self, row: Kept, room: str, forum: Forum, author: Author, said: parse.Message) -> None:
         """A command in a room: done, and answered in private; where that cannot be, in the room, to the one who asked."""
         words = commands.spoken(said.text) or []
-        answer = await self._asked(row.name, author, forum, words, said.answers)
+        if words and words[0].lower() == commands.REPORT:
+            answer = await self._reported(author, forum, " ".join(words[1:]), said.answers)
+        else:
+            answer = await self._asked(row.name, author, forum, words, said.answers)
         if answer and not await self._direct.tell(author.address, answer, row.name):
             await self._notices.answer(room, row.name, author.address, said.thread, answer)
+
+    async def _reported(self, author: Author, forum: Forum, reason: str, answers: tuple[str, ...]) -> str:
+        """A member thinks that moderators should see the message which this answers."""
+        if not answers:
+            return _("Please answer the message that you mean, with: !junto report and your reason.")
+        try:
+            result = await self._house.accept(Flag(forum.slug, author, Ref(SPACE, answers[0]), reason))
+        except Rejected as refusal:
+            return refusal.reason
+        if isinstance(result, Accepted):
+            return result.reply
+        return _("You reported this message before: it is still looked at, or it was decided that it stays.")
 
     # In a direct room, or an invitation to one
     async def hear(self, row: Kept, event: parse.Event, room: str) -> None:

@@ -10,6 +10,7 @@ from bridges.matrix.compose import Form
 from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.marks import Decisions
+from bridges.matrix.moderators import Moderators
 from bridges.matrix.posts import Posts
 from bridges.matrix.progress import Progress
 from bridges.matrix.rooms import Rooms
@@ -28,6 +29,7 @@ from server.bridge import (
     Outcome,
     Post,
     PostItem,
+    QueueItem,
     ReactionItem,
     RetractionItem,
     Sent,
@@ -51,10 +53,11 @@ class Speaker:
         barred: Barred,
         direct: Direct,
         decisions: Decisions,
+        moderators: Moderators,
         doubt: Callable[[str], None],
     ) -> None:
         self._house, self._ghosts, self._rooms, self._direct, self._doubt = house, ghosts, rooms, direct, doubt
-        self._barred, self._decisions = barred, decisions
+        self._barred, self._decisions, self._moderators = barred, decisions, moderators
         self._uploads = Uploads()
         self._posts = Posts(house, ghosts, self._uploads)
 
@@ -104,7 +107,10 @@ class Speaker:
                 return await self._react(lot.key, room, lot.item)
             case DecisionItem():
                 return await self._decisions.shown(room, lot.item, target.attempt)
+            case QueueItem():
+                return await self._moderators.shown(lot.item)
             case StateItem():
+                await self._moderators.ensure(lot.item)
                 return Sent(detail=await self._rooms.ensure(lot.item))
             case NoticeItem() | LetterItem():
                 return await self._direct.deliver(lot.key, room, lot.item)

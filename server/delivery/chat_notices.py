@@ -19,6 +19,8 @@ WORDS = N_(
     "  mute, follow          in a thread of the room, or with the number of\n"
     "                        one of its posts: mute 12; also unmute, unfollow\n"
     "  trace                 in answer to what you wrote: where it went\n"
+    "  report                in answer to a message, with your reason: its\n"
+    "                        forum's moderators look at it\n"
     "  delivery HOW          by mail: each, topics, mentions, daily, weekly, none\n"
     "  digest HOW            daily, weekly, off, or the hour at which it comes\n"
     "  conversations HOW     talk of the room by mail: each, digest or none\n"

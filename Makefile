@@ -30,5 +30,5 @@ freeze:
 	@$(SETUP) freeze
 
 clean:
-	rm -rf .venv .venv-synapse .setup build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-synapse .venv-node .setup build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

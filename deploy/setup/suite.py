@@ -137,7 +137,10 @@ def main(arguments: list[str]) -> int:
     running = checks()
     tests = Count(passed=1)
     if arguments[0] == "test":
-        running += [Wheels(ROOT / "deploy" / name) for name in ("constraints.txt", "constraints-synapse.txt")]
+        running += [
+            Wheels(ROOT / "deploy" / name)
+            for name in ("constraints.txt", "constraints-synapse.txt", "constraints-node.txt")
+        ]
         tests = run_pytest(arguments[1:])
     total = sum((check.result() for check in running), Count())
     if arguments[0] == "test":

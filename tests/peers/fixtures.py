@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.peers import chromium as chromium_peer
 from tests.peers import dovecot as dovecot_peer
+from tests.peers import jsclient as js_peer
 from tests.peers import names as names_peer
 from tests.peers import postfix as postfix_peer
 from tests.peers import postgres as postgres_peer
@@ -22,11 +24,12 @@ from tests.peers import run
 from tests.peers import synapse as synapse_peer
 from tests.peers.chromium import Chromium
 from tests.peers.dovecot import Dovecot
+from tests.peers.jsclient import JsClient
 from tests.peers.names import Names
 from tests.peers.postfix import Postfix
 from tests.peers.postgres import Postgres
 from tests.peers.rspamd import Rspamd
-from tests.peers.synapse import Synapse
+from tests.peers.synapse import Account, Synapse
 
 _OWNS = pytest.StashKey[bool]()
 
@@ -153,6 +156,18 @@ def synapse(_synapse_server: Synapse) -> Iterator[Synapse]:
     """The Synapse of this run, its application service routed nowhere until the test calls `route_to`."""
     yield _synapse_server
     _synapse_server.drain()
+
+
+@pytest_asyncio.fixture
+async def element() -> AsyncIterator[Callable[[Synapse, Account], Awaitable[JsClient]]]:
+    """Signs a user in with the SDK of Element Web: `client = await element(synapse, account)`."""
+    require("matrix-js-sdk", js_peer.missing())
+    async with contextlib.AsyncExitStack() as open_clients:
+
+        async def signed_in(synapse: Synapse, account: Account) -> JsClient:
+            return await open_clients.enter_async_context(js_peer.signed_in(synapse.url, account))
+
+        yield signed_in
 
 
 @pytest_asyncio.fixture

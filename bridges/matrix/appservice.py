@@ -102,17 +102,17 @@ def split(body: bytes) -> list[tuple[str, bytes]]:
         events = transaction["events"]
         if not isinstance(events, list):
             raise TypeError("events is no list")
-        written = [(event, json.dumps(event, separators=(",", ":")).encode()) for event in events]
+        return [kept(event) for event in events]
     except (ValueError, RecursionError, LookupError, TypeError) as problem:
         _log.error("malformed transaction", problem=type(problem).__name__, bytes=len(body))
         return [(_nameless(body), body)]
-    return [(_name_of(event) or _nameless(data), data) for event, data in written]
 
 
-def _name_of(event: object) -> str | None:
-    """The event's id, if it is one that can be a name in a database."""
+def kept(event: object) -> tuple[str, bytes]:
+    """An event as the inbox keeps it. Its name is its id, if that can be a name in a database."""
+    data = json.dumps(event, separators=(",", ":")).encode()
     event_id = event.get("event_id") if isinstance(event, dict) else None
-    return event_id if is_id(event_id, "$") else None
+    return (event_id if is_id(event_id, "$") else _nameless(data)), data
 
 
 def _nameless(data: bytes) -> str:

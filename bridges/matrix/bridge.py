@@ -27,7 +27,7 @@ from bridges.matrix.say import Speaker
 from bridges.matrix.settings import Settings
 from bridges.matrix.wire import Trouble
 from server import log
-from server.bridge import Bridge, Forum, Health, House, Lot, Post, Settle, Traits, Way
+from server.bridge import Forum, Health, House, Lot, Post, Settle, Traits, Way
 from server.clock import DAY, MINUTE, SECOND
 from server.config import host_port
 from server.errors import ConfigError, Deferred
@@ -37,11 +37,6 @@ PULSE_SECONDS = 60.0
 WHOAMI_SECONDS = 1.0
 SHUTDOWN_SECONDS = 5.0
 _log = log.get("matrix")
-
-
-def create(house: House, settings: Settings) -> Bridge | None:
-    """The bridge, or None where no homeserver is set."""
-    return MatrixBridge(house, settings) if settings.homeserver else None
 
 
 def _cannot_listen(listen: str, problem: OSError) -> str:
@@ -69,17 +64,20 @@ class MatrixBridge:
 
     def __init__(self, house: House, settings: Settings) -> None:
         self._house, self._settings = house, settings
-        self._ghosts = Ghosts(house, settings, lambda: self._registration)
+        self._ghosts = self._users()
         self._barred = Barred(house)
         self._rooms = Rooms(house, settings, self._ghosts, self._barred)
         direct = Direct(house, self._ghosts)
-        moderators = Moderators(house, self._ghosts, settings.server_name)
-        self._listener = Listener(house, settings, self._ghosts, direct, self._rooms, self._barred, moderators)
+        moderators = Moderators(house, self._ghosts, self._ghosts.ours)
+        self._listener = Listener(house, self._ghosts, direct, self._rooms, self._barred, moderators)
         decisions = Decisions(house, self._ghosts, self._listener.arrived)
         self._speaker = Speaker(
             house, self._ghosts, self._rooms, self._barred, direct, decisions, moderators, self._on_doubt
         )
         self._doubted = asyncio.Event()
+
+    def _users(self) -> Ghosts:
+        return Ghosts(self._house, self._settings, lambda: self._registration)
 
     @property
     def registration_path(self) -> Path:
@@ -122,13 +120,13 @@ class MatrixBridge:
         if parts is None:
             return None
         user = f"@{parts[0]}:{parts[1].lower()}"
-        return None if names.is_ours(user, self._settings.server_name) else user
+        return None if names.is_ours(user, self._ghosts.ours) else user
 
     def ways(self, forum: Forum, post: Post | None) -> Sequence[Way]:
         """The room, or the post in it, through matrix.to."""
         if forum.visibility != "public":
             return ()
-        alias = names.forum_alias(forum.slug, self._settings.server_name)
+        alias = names.forum_alias(forum.slug, self._ghosts.ours)
         event = events(post.refs)[:1] if post is not None else []
         return (Way(_("Open in Matrix"), names.link(alias, *event), alias),)
 

@@ -11,7 +11,7 @@ from bridges.matrix.adopting import Adopting
 from bridges.matrix.barred import Barred, shuts_out
 from bridges.matrix.compose import SPACE
 from bridges.matrix.ghosts import Ghosts
-from bridges.matrix.names import escaped, is_foreign_ghost, is_ours, split_user
+from bridges.matrix.names import escaped, home, is_foreign_ghost, is_ours, split_user
 from bridges.matrix.notices import Notices
 from bridges.matrix.parse import Event, plain_name
 from bridges.matrix.rooms import Rooms
@@ -97,7 +97,7 @@ class Caretaker:
             await self._barred.bar(room, why.format(forum=forum.slug), for_good=True)
             return True
         if kind == "m.room.server_acl":
-            if shuts_out(content, self._server):
+            if shuts_out(content, home(self._server)):
                 why = _("The room of {forum} shuts our homeserver out by its access list.")
                 await self._barred.bar(room, why.format(forum=forum.slug))
             elif await self._barred.lift(room):
@@ -106,7 +106,7 @@ class Caretaker:
         return False
 
     async def _replaced(self, room: str, forum: Forum, content: dict[str, Any], sender: str) -> None:
-        via = (split_user(sender) or ("", self._server))[1]
+        via = (split_user(sender) or ("", home(self._server)))[1]
         try:
             followed = is_ours(sender, self._server) or await self._rooms.follow(forum, room, content, via)
         except Trouble as trouble:

@@ -41,6 +41,14 @@ class Ghosts:
         self._joined: set[tuple[str, str]] = set()
         self._making = asyncio.Lock()
 
+    one_for_all = False
+    """Whether one account speaks for everybody."""
+
+    @property
+    def ours(self) -> str:
+        """What tells our users from others, for `names.is_ours`."""
+        return self._settings.server_name
+
     @property
     def bot_id(self) -> str:
         return f"@{BOT}:{self._settings.server_name}"
@@ -52,8 +60,8 @@ class Ghosts:
     async def bot(self) -> Ghost:
         return await self._ready(self.bot_id, "Junto")
 
-    async def of(self, writer: Writer) -> Ghost:
-        """The ghost of an author, registered and named. Raises Trouble."""
+    async def of(self, writer: Writer, channel: str = "") -> Ghost:
+        """The ghost of an author, registered and named, who wrote by that channel. Raises Trouble."""
         name = writer.name.strip()[:NAME_CHARS] or _("A member")
         return await self._ready(local_user(writer.key, self._settings.server_name), name)
 

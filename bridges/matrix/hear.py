@@ -27,7 +27,6 @@ from bridges.matrix.names import is_id, key_of
 from bridges.matrix.notices import Notices
 from bridges.matrix.private import Private
 from bridges.matrix.rooms import Rooms
-from bridges.matrix.settings import Settings
 from bridges.matrix.whole import Completer
 from server import log, metrics
 from server.bridge import (
@@ -68,14 +67,13 @@ class Listener:
     def __init__(
         self,
         house: House,
-        settings: Settings,
         ghosts: Ghosts,
         direct: Direct,
         rooms: Rooms,
         barred: Barred,
         moderators: Moderators,
     ) -> None:
-        self._house, self._server = house, settings.server_name
+        self._house, self._server = house, ghosts.ours
         self._fetch = Fetch(house, ghosts)
         self._complete = Completer(self._fetch, ghosts, self._server)
         self._notices = Notices(house, ghosts)

@@ -27,15 +27,15 @@ class Room:
 class Known:
     """Rows of the house's: `room` by forum."""
 
-    def __init__(self, house: House, server_name: str) -> None:
-        self._house, self._server = house, server_name
+    def __init__(self, house: House, whose: str) -> None:
+        self._house, self._whose = house, whose
 
     async def of(self, bot: Ghost, forum: Forum) -> Room | None:
         """The forum's room. Raises Trouble."""
         stored = await self._house.write(lambda rows: rows.get("room", forum.slug))
         if stored is not None:
             return Room(**json.loads(stored))
-        aliased = await found(bot, forum_alias(forum.slug, self._server))
+        aliased = await found(bot, forum_alias(forum.slug, self._whose))
         if aliased is not None:
             return Room(aliased, False, await creators(bot, aliased))
         return await self._marked(bot, forum) if forum.visibility != "public" else None

@@ -79,17 +79,27 @@ def local_user(key: str, server_name: str) -> str:
     return f"@{OURS}{safe}"[: MAX_ID_BYTES - len(server_name) - 1] + f":{server_name}"
 
 
-def key_of(user_id: str, server_name: str) -> str | None:
+def key_of(user_id: str, whose: str) -> str | None:
     """The author key in the id of a ghost of ours; None for the bot and for anybody else."""
-    if not is_ours(user_id, server_name) or user_id == f"@{BOT}:{server_name}":
+    if not is_ours(user_id, whose) or user_id in (whose, f"@{BOT}:{whose}"):
         return None
     return user_id.removeprefix(f"@{OURS}").partition(":")[0]
 
 
-def is_ours(user_id: str, server_name: str) -> bool:
-    """Our bot or one of our ghosts: what we said comes back from the homeserver under their names."""
+def home(whose: str) -> str:
+    """The server on which we are."""
+    return whose.partition(":")[2] if whose.startswith("@") else whose
+
+
+def is_ours(user_id: str, whose: str) -> bool:
+    """Whether we speak as this user: what we said comes back from the homeserver under our names.
+
+    `whose` is the server on which our bot and all our ghosts are, or the id of the one account that we have there.
+    """
+    if whose.startswith("@"):
+        return user_id == whose
     parts = split_user(user_id)
-    return parts is not None and parts[0].startswith(OURS) and parts[1] == server_name
+    return parts is not None and parts[0].startswith(OURS) and parts[1] == whose
 
 
 def is_foreign_ghost(user_id: str) -> bool:
@@ -111,12 +121,20 @@ def is_foreign_ghost(user_id: str) -> bool:
     return False
 
 
-def forum_alias(slug: str, server_name: str) -> str:
-    return f"#{OURS}{slug}:{server_name}"
+def forum_alias(slug: str, whose: str) -> str:
+    return _alias(slug, whose)
 
 
-def community_alias(slug: str, server_name: str) -> str:
-    return f"#{OURS}c_{slug}:{server_name}"
+def community_alias(slug: str, whose: str) -> str:
+    return _alias(f"c_{slug}", whose)
+
+
+def _alias(name: str, whose: str) -> str:
+    """An alias in our name space, or named after the one account that we have (see `is_ours`): other names are for all."""
+    if whose.startswith("@"):
+        local, _colon, server = whose[1:].partition(":")
+        return f"#{local}_{name}:{server}"
+    return f"#{OURS}{name}:{whose}"
 
 
 def media_parts(mxc: str) -> tuple[str, str] | None:

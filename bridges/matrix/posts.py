@@ -38,7 +38,7 @@ class Posts:
 
     async def say(self, key: str, room: str, post: Post) -> tuple[Ref, ...]:
         place = await self._place(room, post)
-        ghost = await self._ghosts.of(post.writer)
+        ghost = await self._ghosts.of(post.writer, post.channel)
         await self._ghosts.into(ghost, room)
         heading = place.root is None
         done = await self._progress(key, room)

@@ -33,7 +33,7 @@ class Rooms:
 
     def __init__(self, house: House, settings: Settings, ghosts: Ghosts, barred: Barred) -> None:
         self._house, self._settings, self._ghosts, self._barred = house, settings, ghosts, barred
-        self._known = Known(house, settings.server_name)
+        self._known = Known(house, ghosts.ours)
         self.places = Places(house, settings.server_name)
         self._one_at_a_time = asyncio.Lock()  # two forums of a community would both make its space
 
@@ -142,7 +142,7 @@ class Rooms:
 
     async def _alias(self, bot: Ghost, forum: Forum, room: str) -> None:
         """Our alias leads to the room, which may have others of its own."""
-        alias = forum_alias(forum.slug, self._settings.server_name)
+        alias = forum_alias(forum.slug, self._ghosts.ours)
         path = f"/_matrix/client/v3/directory/room/{escaped(alias)[0]}"
         there = await known.found(bot, alias)
         if there == room:
@@ -160,7 +160,7 @@ class Rooms:
 
     async def _retire(self, bot: Ghost, forum: Forum, old: Room, new: Room) -> None:
         """The room before says where its forum is now, and leads nowhere else. What cannot be said there is not said."""
-        alias = forum_alias(forum.slug, self._settings.server_name)
+        alias = forum_alias(forum.slug, self._ghosts.ours)
         where = _("its members are invited there") if new.members_only else link(alias)
         words = _("{title} has another room now: {where}. What is written here is not read any more.")
         body = words.format(title=forum.title, where=where)
@@ -174,7 +174,7 @@ class Rooms:
         with suppress(Trouble):
             await self._list(bot, old.id, False)
         with suppress(Trouble):
-            space = await known.found(bot, community_alias(forum.community.slug, self._settings.server_name))
+            space = await known.found(bot, community_alias(forum.community.slug, self._ghosts.ours))
             if space is not None:
                 await self._mend(bot, space, {"m.space.child": {}}, old.id)
         with suppress(Trouble):
@@ -186,7 +186,9 @@ class Rooms:
         version = await self._usual_version(bot)
         creators = [bot.user_id] if powers.stands_above(version) else []
         if forum.visibility == "public":
-            room = await self._created(bot, f"_junto_{forum.slug}", _room(forum, bot.user_id, version))
+            room = await self._created(
+                bot, forum_alias(forum.slug, self._ghosts.ours), _room(forum, bot.user_id, version)
+            )
             return Room(room, False, creators)
         answer = await bot.call("POST", "/_matrix/client/v3/createRoom", _room(forum, bot.user_id, version))
         return Room(str(answer["room_id"]), True, creators)
@@ -195,14 +197,16 @@ class Rooms:
         answer = await bot.call("GET", "/_matrix/client/v3/capabilities")
         return str(answer.get("capabilities", {}).get("m.room_versions", {}).get("default", ""))
 
-    async def _created(self, bot: Ghost, localpart: str, wish: dict[str, Any]) -> str:
+    async def _created(self, bot: Ghost, alias: str, wish: dict[str, Any]) -> str:
         try:
-            answer = await bot.call("POST", "/_matrix/client/v3/createRoom", wish | {"room_alias_name": localpart})
+            answer = await bot.call(
+                "POST", "/_matrix/client/v3/createRoom", wish | {"room_alias_name": alias[1:].partition(":")[0]}
+            )
         except Trouble as trouble:
             if trouble.code != "M_ROOM_IN_USE" and trouble.status != 409:
                 raise
             # Made a moment ago by another process, or by an attempt whose answer was lost (Synapse answers 409 M_UNKNOWN then).
-            found = await known.found(bot, f"#{localpart}:{self._settings.server_name}")
+            found = await known.found(bot, alias)
             if found is None:
                 raise
             return found
@@ -210,11 +214,11 @@ class Rooms:
 
     async def _in_its_space(self, bot: Ghost, forum: Forum, room: str) -> None:
         """A room for members is in none: who is in one forum would learn there which others there are."""
-        alias = community_alias(forum.community.slug, self._settings.server_name)
+        alias = community_alias(forum.community.slug, self._ghosts.ours)
         space = await known.found(bot, alias)
         if space is None:
             wish = _space(forum, bot.user_id, await self._usual_version(bot))
-            space = await self._created(bot, f"_junto_c_{forum.community.slug}", wish)
+            space = await self._created(bot, alias, wish)
         name = {"m.room.name": {"name": forum.community.name}, "m.room.join_rules": {"join_rule": "public"}}
         await self._come_in(bot, space)
         await self._mend(bot, space, name)

@@ -124,7 +124,7 @@ class Speaker:
             return Sent(detail="it is not in this room")
         if post.channel == compose.SPACE:
             return Failed("only its author can edit a message of the room")
-        ghost = await self._ghosts.of(post.writer)
+        ghost = await self._ghosts.of(post.writer, post.channel)
         await self._ghosts.into(ghost, room)
         form, done = Form.WHOLE, Progress()
         await self._posts.pictures(ghost, post, await self._uploads.limit(ghost), done)
@@ -160,6 +160,8 @@ class Speaker:
         own = compose.events(item.post.refs)
         if not own:
             return Sent(detail="it is not in this room")
+        if self._ghosts.one_for_all:
+            return Sent(detail="one account cannot react for others")
         ghost = await self._ghosts.of(item.writer)
         said = named(room, own[0], item.writer.key, item.key)
         if item.removed:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from bridges.matrix.names import is_server_name
+from bridges.matrix.names import is_server_name, split_user
 from server.config import Section, host_port
 
 
@@ -18,7 +18,13 @@ class Settings(Section):
         "", description='address of the homeserver, such as https://matrix.example.org; "" turns the bridge off'
     )
     server_name: str = Field("", description="the part after the colon in @user:example.org")
-    mode: str = Field("appservice", description="an application service, which the homeserver's admin registers")
+    mode: str = Field(
+        "appservice", description='"appservice", which the homeserver\'s admin registers, or "bot", an ordinary account'
+    )
+    user: str = Field("", description="the account of a bot, such as @junto:example.org")
+    token_file: str = Field(
+        "var/matrix-token.json", description="where a bot's token and device are kept; made by `junto matrix login`"
+    )
     listen: str = Field("127.0.0.1:8009", description="host:port where the homeserver pushes to")
     registration: str = Field(
         "var/matrix-registration.yaml", description="the registration file, made at the first start; never overwritten"
@@ -42,10 +48,15 @@ class Settings(Section):
     @field_validator("mode")
     @classmethod
     def _mode(cls, value: str) -> str:
-        if value == "bot":
-            raise ValueError('"bot" is not there yet; use "appservice" and run `junto matrix registration`')
-        if value != "appservice":
-            raise ValueError('must be "appservice"')
+        if value not in ("appservice", "bot"):
+            raise ValueError('must be "appservice" or "bot"')
+        return value
+
+    @field_validator("user")
+    @classmethod
+    def _user(cls, value: str) -> str:
+        if value and split_user(value) is None:
+            raise ValueError("must be a Matrix id such as @junto:example.org")
         return value
 
     @field_validator("listen")
@@ -56,6 +67,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.homeserver and self.mode == "bot":
+            if not self.user:
+                raise ValueError('mode is "bot", so user is needed too: its account, such as @junto:example.org')
+            server = self.user.partition(":")[2]
+            if self.server_name and self.server_name != server.lower():
+                raise ValueError(f"user is of {server}, so server_name must be that too, or empty")
+            object.__setattr__(self, "server_name", server)
         if self.homeserver and not self.server_name:
             raise ValueError("homeserver is set, so server_name is needed too: the part after the colon in user ids")
         return self

@@ -65,7 +65,9 @@ class Ghost(AsyncClient):  # type: ignore[misc]  # nio has no types
     """One of our users. Without `user_id` it is the application service itself, which only registers users and pings."""
 
     def __init__(self, homeserver: str, token: str, shared: ClientSession, user_id: str = "", device: str = "") -> None:
-        quiet = AsyncClientConfig(max_limit_exceeded=0, max_timeouts=0, request_timeout=TIMEOUT_SECONDS)
+        quiet = AsyncClientConfig(
+            max_limit_exceeded=0, max_timeouts=0, request_timeout=TIMEOUT_SECONDS, store=None, encryption_enabled=False
+        )
         super().__init__(homeserver, user_id, config=quiet)
         self.access_token, self.user_id, self.client_session = token, user_id, shared
         self.device = device
@@ -83,13 +85,9 @@ class Ghost(AsyncClient):  # type: ignore[misc]  # nio has no types
 
         A transaction id is remembered beyond a restart of the homeserver only where a device is named (MSC4326).
         """
-        query: dict[str, str] = {}
-        if self.user_id:
-            query["user_id"] = self.user_id
-        if self.device:
-            query["device_id"] = self.device
+        query = self._said_as()
         written_at = _written_at.get()
-        if written_at is not None and written_at > 0 and method == "PUT" and ("/send/" in path):
+        if query and written_at is not None and written_at > 0 and method == "PUT" and ("/send/" in path):
             query["ts"] = str(written_at)
         if query:
             path += ("&" if "?" in path else "?") + urlencode(query)
@@ -102,18 +100,34 @@ class Ghost(AsyncClient):  # type: ignore[misc]  # nio has no types
             allow_redirects=False,  # a request that carries our token goes where it was sent to and nowhere else
         )
 
+    def _said_as(self) -> dict[str, str]:
+        """Who of the application service's users asks, as the request's query; nothing for the service itself."""
+        query = {"user_id": self.user_id, "device_id": self.device}
+        return {key: value for key, value in query.items() if value}
+
     async def call(
-        self, method: str, path: str, body: object = None, *, data: BinaryIO | None = None, media_type: str = ""
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        data: BinaryIO | None = None,
+        media_type: str = "",
+        seconds: float | None = None,
+        most: int = ANSWER_BYTES,
     ) -> dict[str, Any]:
-        """A request that nio has no method for; the answer's JSON object. `data` goes out piece by piece. Raises Trouble."""
+        """A request that nio has no method for; the answer's JSON object. `data` goes out piece by piece. Raises Trouble.
+
+        The answer may take so many seconds and have at most so many bytes.
+        """
         headers = {"Authorization": f"Bearer {self.access_token}", "Content-Type": media_type or "application/json"}
         sending: bytes | BinaryIO | None = data
         if data is None and method != "GET":
             sending = json.dumps({} if body is None else body).encode()
         try:
-            timeout = None if data is None else MEDIA_SECONDS
+            timeout = seconds if data is None else MEDIA_SECONDS
             async with await self.send(method, path, sending, headers, timeout=timeout) as response:
-                raw = await _body(response, ANSWER_BYTES)
+                raw = await _body(response, most)
         except (ClientError, TimeoutError, OSError, TooLarge) as problem:
             raise Trouble(0, "", _words(problem)) from None
         try:

@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from bridges.matrix import MatrixBridge, Settings
+from bridges.matrix import BotBridge, MatrixBridge, Settings, account
 from bridges.matrix.rooms import Rooms
 from bridges.matrix.tests.homeserver import Homeserver
 from bridges.matrix.tests.samples import Outcomes, lot
+from bridges.matrix.tests.told import ROOM, US, USER, Told
 from bridges.matrix.tests.world import World
 from server.bridge import Sent, StateItem
 from tests.fakes import RecordingHouse, forum
@@ -50,6 +51,22 @@ async def bridge(homeserver: Homeserver, house: RecordingHouse, tmp_path: Path) 
     await found.prepare()
     yield found
     await found._ghosts.close()
+
+
+@pytest_asyncio.fixture
+async def bot(homeserver: Homeserver, house: RecordingHouse, tmp_path: Path) -> AsyncIterator[BotBridge]:
+    path = tmp_path / "token.json"
+    account.write(path, US)
+    values = {"homeserver": homeserver.url, "mode": "bot", "user": USER, "token_file": str(path)}
+    found = BotBridge(house, Settings.model_validate(values))
+    house.rooms[ROOM] = "tides"
+    yield found
+    await found._ghosts.close()
+
+
+@pytest.fixture
+def told(homeserver: Homeserver) -> Told:
+    return Told(homeserver)
 
 
 @pytest_asyncio.fixture

@@ -54,7 +54,14 @@ _WORDS = {
     "m.mentions": _MENTIONS,  # on every message, so that no client guesses (MSC4210, v1.17)
 }
 _ANSWERS = _exactly({"forum": _TEXT, "verb": _TEXT, "token": _TEXT})
-_MORE = {"external_url": _PAGE, "net.junto.post": _POST, "net.junto.answer": _ANSWERS}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 255}
+_PROFILE = _exactly({"id": _NAME, "displayname": _NAME, "has_fallback": {"const": True}})  # MSC4144
+_MORE = {
+    "external_url": _PAGE,
+    "net.junto.post": _POST,
+    "net.junto.answer": _ANSWERS,
+    "com.beeper.per_message_profile": _PROFILE,
+}
 _RELATED = {"m.relates_to": {"oneOf": [_THREAD, _ANSWER]}}
 _RICH = {"format": {"const": "org.matrix.custom.html"}, "formatted_body": _TEXT}
 _BOTH = {"dependentRequired": {"format": ["formatted_body"], "formatted_body": ["format"]}}
@@ -68,7 +75,7 @@ def _said(**more: Schema) -> Schema:
 def _file(msgtype: str, **info: Schema) -> Schema:
     about = {"mimetype": {"type": "string", "pattern": r"\A[^\s/]+/[^\s/]+\Z"}, "size": _SIZE}
     fields = {"msgtype": {"const": msgtype}, "filename": _TEXT, "url": _MXC, "info": _exactly(about, **info)}
-    return _exactly(fields | _WORDS, **_MORE, **_RELATED)
+    return _exactly(fields | _WORDS, **_MORE, **_RELATED, **_RICH) | _BOTH
 
 
 _SHAPE = {"w": _SIZE | {"minimum": 1}, "h": _SIZE | {"minimum": 1}}
@@ -184,6 +191,7 @@ _ATTRIBUTES = {
     "ol": {"start"},
     "code": {"class"},
     "div": {"data-mx-maths"},
+    "strong": {"data-mx-profile-fallback"},  # MSC4144: the name before the words of one account that speaks for many
 }
 _SCHEMES = {"https", "http", "ftp", "mailto", "magnet"}
 DEPTH = 100

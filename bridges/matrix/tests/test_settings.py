@@ -28,7 +28,8 @@ def test_without_a_homeserver_there_is_no_bridge() -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"mode": "bot"}, "not there yet"),
+        ({"mode": "bot"}, "user is needed"),
+        ({"mode": "bot", "user": "junto"}, "must be a Matrix id"),
         ({"mode": "puppet"}, "appservice"),
         ({"server_name": ""}, "server_name is needed"),
         ({"server_name": "https://hs.test"}, "server name such as"),

@@ -32,6 +32,7 @@ from server.store.db import Store
 from server.web.app import make_app
 
 STOP_SECONDS = 10
+BEGUN_SECONDS = 0.3  # a part that cannot begin, for its port is taken, ends within this
 _log = log.get("app")
 
 
@@ -105,6 +106,9 @@ async def _run(home: Household, parts: set[str]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     try:
         async with running(home, parts) as tasks:
+            ended, _running = await asyncio.wait(tasks, timeout=BEGUN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                raise CommandError(_failure(task))
             _log.info("ready", base_url=home.desk.base_url, parts=sorted(parts))
             print(f"Junto is at {home.desk.base_url} ({', '.join(sorted(parts))}). Ctrl-C ends it.", flush=True)
             signalled = asyncio.create_task(stopped.wait())

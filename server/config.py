@@ -30,6 +30,13 @@ class ServerSection(Section):
     data_dir: str = Field("var", description="database, attachments, keys")
     operator: str = Field("", description="where postmaster@ and abuse@ go; empty: their mail is kept in the database")
 
+    @field_validator("operator")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value.strip() and "@" not in value:
+            raise ValueError("must be an address such as ana@example.org")
+        return value.strip()
+
     @field_validator("base_url")
     @classmethod
     def _absolute(cls, value: str) -> str:

@@ -19,6 +19,7 @@ LINE_WORDS = 30
 NAME_WORDS = 8
 PROSE_CHARS = 200  # a mail to everybody with more words than this is meant for everybody
 UNKNOWN = ("unknown",)
+LINE_SHOWN = 80  # of a line that was not understood, told back to who surely wrote it
 
 _PHRASES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("help", "info", "commands", "?", "intro", "index", "lists"), ("help",)),
@@ -78,6 +79,7 @@ _ENDS = frozenset(("end", "quit", "exit", "stop"))
 _BELOW = ("-----original message", "________")  # the other mail begins, as some programs quote it
 _PHONES = ("sent from my ", "get outlook for ", "von meinem ", "envoyé de mon ", "enviado desde mi ", "inviato da ")
 _POLITE = frozenset(("please", "thanks", "set"))
+_AROUND_NAMES = ",;:!'\"*<> "
 _MARKS = ".,;:!'\"*<>"
 
 
@@ -91,7 +93,7 @@ def found(subject: str, text: str, slug: str) -> tuple[tuple[str, ...], ...]:
             if commands and (line.lower() in _ENDS or (command is None and not place)):
                 return _once(commands)
             if command is None and commands:
-                return _once([*commands, UNKNOWN])
+                return _once([*commands, (*UNKNOWN, line[:LINE_SHOWN])])
             commands += _listed(command)
             skipped += not commands
             if skipped > SKIPPED:
@@ -118,6 +120,8 @@ def read(line: str, slug: str) -> tuple[str, ...] | None:
         base = _PHRASES.get(" ".join(plain[:count])) if len(plain) >= count else None
         if base is not None:
             rest = [word.strip(_MARKS) for word in said[count:]]
+            if base[0] == "name":  # "Ana R." ends in a full stop that is hers
+                rest = " ".join(said[count:]).strip(_AROUND_NAMES).split()
             return _filled(base, rest, plain[0] in _CLASSIC)
     return None
 

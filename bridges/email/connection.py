@@ -182,7 +182,8 @@ class Connection(SMTP):
                 return _TOO_SLOW
             size += len(chunk)
             if refusal is None and self.data_size_limit and size > self.data_size_limit + len(END):
-                refusal = "552 5.3.4 the message is larger than this server takes"
+                mib = self.data_size_limit // 2**20
+                refusal = f"552 5.3.4 this server takes messages of up to {mib} MiB; send a link to large files instead"
             elif refusal is None and not self._gate.take(self, len(chunk)):
                 refusal = "452 4.3.1 too much mail at once, please come again"
             elif refusal is None:

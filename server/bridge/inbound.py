@@ -187,7 +187,7 @@ class Request:
     `commands`: each a verb and what follows it: "help"; "join" [MODE]; "leave"; "whoami"; "delivery" MODE; "conversations" HOW;
     "mute", "unmute", "follow", "unfollow" [N]; "hide"; "show"; "name" NAME; "timezone" ZONE; "language" TAG; "addressed" forum or direct;
     "own-posts" yes or no; "digest-hour" HOUR; "digest-day" DAY; "delete" N; "resume"; "link" ADDRESS;
-    "who" [N], who wrote a post; "trace" [N], where it went; "unknown", for words that are none of these.
+    "who" [N], who wrote a post; "trace" [N], where it went; "unknown" [LINE], for words that are none of these.
     `about`: the names of what it answers, nearest first, for verbs that mean a thread.
     """
 

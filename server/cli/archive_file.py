@@ -192,6 +192,8 @@ def read(path: Path) -> Iterator[Reader]:
             if manifest.get("format") != FORMAT:
                 raise CommandError(_("This backup was made by a newer Junto: install that version first."))
             yield Reader(tar, manifest)
+    except tarfile.ReadError:  # of several lines, one for each way in which it was tried
+        raise CommandError(_("{path} is no whole backup of ours.").format(path=path)) from None
     except (tarfile.TarError, ValueError, EOFError, zlib.error, gzip.BadGzipFile, RecursionError) as problem:
         raise CommandError(_("{path} is no whole backup: {problem}").format(path=path, problem=problem)) from None
 

@@ -17,7 +17,7 @@ from server.cli.context import ConfigOption, JsonOption, built
 from server.desk import forums
 from server.errors import JuntoError
 from server.house import Household
-from server.i18n import _
+from server.i18n import _, ngettext
 from server.people import subscriptions
 
 Reach = Mapping[str, Mapping[str, int]]
@@ -64,7 +64,9 @@ def _database(home: Household) -> tuple[Check, list[Forum], Reach]:
     except (JuntoError, OSError) as problem:
         return Check(name, False, str(problem), _("Look at [database] url, and whether the database runs.")), [], {}
     known = [forums.view(row, home.desk.base_url) for row in rows]
-    detail = _("answers, and knows {count} forums").format(count=len(known))
+    detail = ngettext("answers, and knows {count} forum", "answers, and knows {count} forums", len(known)).format(
+        count=len(known)
+    )
     return Check(name, True, detail), known, reach
 
 

@@ -12,7 +12,7 @@ from server.cli.context import ACTOR, ConfigOption, JsonOption, opened
 from server.delivery import fuse, outbox
 from server.desk import forums
 from server.errors import CommandError
-from server.i18n import _
+from server.i18n import _, ngettext
 from server.moderation import audit
 
 app = typer.Typer(help="The outbox: what is to be sent.", no_args_is_help=True, rich_markup_mode=None)
@@ -96,7 +96,11 @@ def drop(ids: Ids = None, config: ConfigOption = None, as_json: JsonOption = Fal
             return count
 
         count = home.store.write_now(work)
-    show.answer(as_json, {"dropped": count}, _("{count} deliveries are dropped.").format(count=count))
+    show.answer(
+        as_json,
+        {"dropped": count},
+        ngettext("{count} delivery is dropped.", "{count} deliveries are dropped.", count).format(count=count),
+    )
 
 
 @app.command()

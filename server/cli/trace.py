@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import typer
 from sqlalchemy import Connection, Row, func, or_, select
 
+from server import subjects
 from server.bridge import MESSAGE_ID, Proof
 from server.cli import show
 from server.cli.context import ConfigOption, JsonOption, opened
@@ -89,7 +90,14 @@ def _label(tx: Connection, post_id: int | None) -> str | None:
 
 def _post(tx: Connection, post_id: int) -> Facts:
     row = tx.execute(
-        select(posts, addresses.c.address, threads.c.root_post_id, held.c.name.label("held_name"), held.c.reason)
+        select(
+            posts,
+            addresses.c.address,
+            threads.c.root_post_id,
+            threads.c.subject.label("topic"),
+            held.c.name.label("held_name"),
+            held.c.reason,
+        )
         .outerjoin(addresses, addresses.c.id == posts.c.address_id)
         .outerjoin(threads, threads.c.id == posts.c.thread_id)
         .outerjoin(held, held.c.post_id == posts.c.id)
@@ -102,7 +110,7 @@ def _post(tx: Connection, post_id: int) -> Facts:
         "held": {"name": row.held_name, "reason": row.reason} if row.held_name is not None else None,
         "thread": _label(tx, row.root_post_id),
         "parent": _label(tx, row.parent_id),
-        "subject": row.subject,
+        "subject": row.subject or subjects.answering(row.topic or ""),
         "author": row.author_name,
         "address": row.address,
         "channel": row.channel,
@@ -166,7 +174,8 @@ def deliveries_of(tx: Connection, post_id: int) -> list[Facts]:
 
 
 def _text(facts: Facts) -> str:
-    born = _("{author} <{address}> by {channel} (proof: {proof})").format(**facts)
+    who = f"{facts['author']} <{facts['address']}>" if facts["address"] else facts["author"] or "-"
+    born = _("{who} by {channel} (proof: {proof})").format(who=who, channel=facts["channel"], proof=facts["proof"])
     lines = [
         f"{facts['post'] or facts['message_id']}  {facts['subject']}",
         _("  state      {state}").format(**facts),

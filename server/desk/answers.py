@@ -97,6 +97,8 @@ def act(tx: Connection, desk: Desk, inbound: Act) -> Result:
         else:
             subject, about = _("Done in {forum}: {names}"), [by.names[place] for place in verdict.which]
             lines = [decided_on(tx, desk, by, verdict.verb, place, verdict.reason) for place in verdict.which]
+            still = [name for post_id, name in by.posts if queue.entry(tx, post_id) is not None]
+            lines += ["", _("Still waiting: {names}").format(names=", ".join(still))] if still else []
         subject = subject.format(forum=by.forum.title, names=", ".join(about))
     _confirm(tx, desk, by, inbound, subject, "\n".join(lines))
     return Accepted()

@@ -97,13 +97,19 @@ def _one(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...], alone:
     elif verb == "help":
         turn.lines.append(_(notices.WORDS))
     elif verb not in (*wishes.VERBS, *questions.VERBS):
-        turn.lines.append(_("The rest of your mail was not understood."))
+        turn.lines.append(_not_understood(words[1] if turn.proved and len(words) > 1 else ""))
     elif not turn.is_member:
         turn.lines.append(_("{verb}: this address is no member of {forum}.").format(verb=verb, forum=turn.forum.title))
     elif verb in questions.VERBS:
         turn.lines.append(_told(tx, desk, turn, words))
     else:
         _wish(tx, desk, turn, words)
+
+
+def _not_understood(line: str) -> str:
+    if line:
+        return _("The rest of your mail was not understood, from “{line}” on.").format(line=line)
+    return _("The rest of your mail was not understood.")
 
 
 def _told(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> str:

@@ -112,6 +112,7 @@ def page(
         "canonical": None,
         "feed": None,
         "noindex": False,
+        "has_rooms": any(traits.takes_back for traits in house(request).desk.traits.values()),
     }
     text = aiohttp_jinja2.render_string(template, request, shared | context)
     response = web.Response(text=text, status=status, content_type="text/html", headers=headers)

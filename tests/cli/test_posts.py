@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server.bridge import Accepted, Duplicate, Failed, Held, Later, Sent
+from server.bridge import WEB, Accepted, Author, Duplicate, Failed, Held, Later, NewPost, Proof, Ref, Sent
 from server.delivery import outbox
 from server.house import Household
-from server.store.schema import deliveries
+from server.store.schema import deliveries, posts
 from tests.cli.conftest import Operator, letter
 
 
@@ -60,6 +60,20 @@ def test_trace_tells_where_a_post_came_from_and_where_it_goes(place: Operator) -
     assert {each["address"] for each in told["deliveries"]} == {"bea@shore.example", "cleo@shore.example"}
     for each in told["deliveries"]:
         assert (each["state"], each["attempts_made"], each["attempts"], each["settled_at"]) == ("due", 0, [], None)
+
+
+def test_an_answer_from_a_page_is_traced_without_an_address_and_by_its_thread(place: Operator) -> None:
+    place.accept(letter(1))
+    ana = place.do("trace", "tides/1", "--json").json
+    assert ana["subject"] == "Anemones 1"
+    with place.home() as home:
+        person, parent = home.store.read_now(lambda tx: tx.execute(sa.select(posts.c.person_id, posts.c.id)).one())
+    by = Author(WEB, str(person), "Ana", Proof.SESSION)
+    place.accept(NewPost("tides", by, (Ref("form", "f1"),), (Ref("post", str(parent)),), None, "Yes."))
+    said = place.do("trace", "tides/2").out
+    assert "tides/2  Re: Anemones 1" in said
+    assert "from       Ana by web" in said
+    assert "None" not in said
 
 
 @pytest.mark.parametrize(

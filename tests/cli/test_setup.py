@@ -145,3 +145,10 @@ def test_a_bridges_own_command_is_found_by_its_name(operator: Operator) -> None:
 def test_a_bridge_that_is_turned_off_says_so(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUNTO_MATRIX__HOMESERVER", "")
     assert "turned off" in operator.fails("matrix", "registration")
+
+
+def test_an_operator_without_an_address_is_refused(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUNTO_SERVER__OPERATOR", "femi")
+    said = operator.fails("forum", "list")
+    assert "operator" in said
+    assert "must be an address such as ana@example.org" in said

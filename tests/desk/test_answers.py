@@ -108,14 +108,6 @@ def test_what_comes_within_ten_minutes_of_a_report_is_one_mail(table: Table, not
     assert notices.new() == []
 
 
-def test_a_stranger_is_told_at_once_that_it_waits_if_it_is_surely_theirs(table: Table, notices: Notices) -> None:
-    for text in ("one", "two"):
-        table.post("eve", text, proof=Proof.AUTHENTICATED, subject=text.title())
-        table.post("mal", text, subject=text.title())  # claims an address: whose it is hears nothing
-    told = [(address, notice.subject) for address, notice in notices.new() if address != "mod@x.test"]
-    assert told == [("eve@x.test", "Your message to Pools waits: One")]
-
-
 def test_a_large_message_is_not_enclosed(table: Table, notices: Notices) -> None:
     table.post("eve", "film", original=b"x" * 6_000_000)
     notice = notices.one("mod")

@@ -331,6 +331,13 @@ def test_who_is_shut_out_may_only_leave(table: Table, bo: identity.Known) -> Non
 
 
 # Words ----------------------------------------------------------------------------------------------------------------
+def test_what_was_not_understood_is_named_to_who_surely_wrote_it(table: Table, bo: identity.Known) -> None:
+    ask(table, "whoami", "unknown moot 12")
+    assert said(table).endswith("The rest of your mail was not understood, from “moot 12” on.")
+    ask(table, "whoami", "unknown moot 12", by="zed", proof=Proof.NONE)
+    assert said(table).endswith("The rest of your mail was not understood.")
+
+
 def test_a_language_without_texts_is_noted_and_nothing_is_promised(table: Table, bo: identity.Known) -> None:
     ask(table, "language pt")
     assert said(table) == "language: pt is noted, but there are no texts in it yet, so these mails stay in English."

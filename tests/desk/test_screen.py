@@ -36,7 +36,8 @@ def waiting(table: Table) -> list[Any]:
 
 def confirm(table: Table, forum: int, by: str) -> None:
     known = table.store.read_now(lambda tx: tx.execute(sa.select(posts.c.address_id)).scalar())
-    data = {"address_id": known, "template": "confirm-post"}
+    name = table.store.read_now(lambda tx: tx.execute(sa.select(held.c.name)).scalar())
+    data = {"address_id": known, "template": "confirm-post", "held": name}
     token = table.do(handles.grant, "confirm", forum, data, table.now, 60_000)
     table.do(members.act, table.desk, Act("pools", Author("post", f"{by}@x.test"), "confirm", token))
 

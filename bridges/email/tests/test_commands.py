@@ -47,6 +47,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "new private address": ("renew",),
     "show my address": ("show",),
     "name Ana Mariño": ("name", "Ana Mariño"),
+    "name Ana R.": ("name", "Ana R."),
+    'name "Ana R.",': ("name", "Ana R."),
     "timezone Europe/Lisbon": ("timezone", "Europe/Lisbon"),
     "language pt-BR": ("language", "pt-BR"),
     "addressed direct": ("addressed", "direct"),
@@ -100,7 +102,7 @@ def test_what_a_mail_program_quotes_is_not_said() -> None:
 
 
 def test_what_follows_and_is_not_understood_is_said_so() -> None:
-    assert found("", "delivery daily\nmoot 12\nhide\n", "tides") == (("delivery", "daily"), UNKNOWN)
+    assert found("", "delivery daily\nmoot 12\nhide\n", "tides") == (("delivery", "daily"), (*UNKNOWN, "moot 12"))
     assert found("", "delivery daily\nend\nhide\n", "tides") == (("delivery", "daily"),)
     assert found("", "delivery daily\n\nThank you for all this.\n", "tides") == (("delivery", "daily"),)
 

@@ -90,6 +90,23 @@ class Ghosts:
         await self._house.write(lambda rows: rows.put("joined", key, ""))
         self._joined.add((room, ghost.user_id))
 
+    async def changed(self, writer: Writer, room: str, here: bool) -> str:
+        """The ghost of an author, if there is one, gets the name, and leaves the room of a forum whose member they are no more."""
+        if not await self.is_known(local_user(writer.key, self._settings.server_name)):
+            return "they have no ghost"
+        ghost = await self.of(writer)
+        key = f"{room} {ghost.user_id}"
+        if here or await self._house.write(lambda rows: rows.get("joined", key)) is None:
+            return "renamed"
+        try:
+            await told(ghost.room_leave(room))
+        except Trouble as trouble:
+            if trouble.code not in ("M_FORBIDDEN", "M_NOT_FOUND", "M_UNKNOWN"):
+                raise
+        await self._house.write(lambda rows: rows.drop("joined", key))
+        self._joined.discard((room, ghost.user_id))
+        return "gone from the room"
+
     async def renew(self, ghost: Ghost) -> Ghost:
         """The homeserver has forgotten the ghost or its device: make again what is missing."""
         known = await self._recall(ghost.user_id)

@@ -25,6 +25,7 @@ from server.bridge import (
     Later,
     LetterItem,
     Lot,
+    MemberItem,
     NoticeItem,
     Outcome,
     Post,
@@ -112,6 +113,8 @@ class Speaker:
             case StateItem():
                 await self._moderators.ensure(lot.item)
                 return Sent(detail=await self._rooms.ensure(lot.item))
+            case MemberItem(_forum, writer, here):
+                return Sent(detail=await self._ghosts.changed(writer, room, here))
             case NoticeItem() | LetterItem():
                 return await self._direct.deliver(lot.key, room, lot.item)
             case _:

@@ -255,6 +255,18 @@ class StateItem:
     muted: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class MemberItem:
+    """Somebody whose posts went to the room is called otherwise now, or is a member no more (`here`), or again.
+
+    `writer.name` is what they are called from now on, also where they are nobody's member any more.
+    """
+
+    forum: Forum
+    writer: Writer
+    here: bool
+
+
 Outbound = (
     PostItem
     | EditItem
@@ -267,4 +279,5 @@ Outbound = (
     | DecisionItem
     | QueueItem
     | StateItem
+    | MemberItem
 )

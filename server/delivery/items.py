@@ -185,6 +185,8 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
         return _correction(tx, ready.item_id, shelf)
     if ready.kind == "digest":
         return digests.item(tx, desk, ready.item_id, shelf.post)
+    if ready.kind == "member":
+        return rooms.member(tx, desk, ready.item_id)
     if ready.kind == "state":
         return rooms.state(tx, desk, ready.item_id, ready.channel)
     if ready.kind in announce.KINDS:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from server import bridge, changes, clock, limits
-from server.delivery import outbox
+from server.delivery import outbox, standing
 from server.desk.options import OPTIONS
 from server.errors import CommandError, NotFound, Rejected
 from server.i18n import _
@@ -215,6 +215,8 @@ def changed(tx: Connection, forum_id: int, kind: str, thing_id: int, now: int) -
     changes.record(tx, forum_id, modseq, kind, thing_id, now)
     if kind in ("forum", "member"):
         outbox.kept_changed(tx, "state", forum_id, now)
+    if kind == "member":
+        standing.book(tx, forum_id, thing_id, now)
     return modseq
 
 

@@ -102,6 +102,7 @@ def merge(tx: Connection, desk: Desk, gone: int, into: int, actor: str) -> None:
     identity.merge(tx, gone, into)
     for part in (membership, subscriptions, marks, sessions, posts, mentions, letters, flags):
         part.merge(tx, gone, into)
-    for row in membership.of_person(tx, into):
-        forums.changed(tx, row.forum_id, "member", into, now)
+    for person_id in (gone, into):
+        for row in membership.of_person(tx, person_id):
+            forums.changed(tx, row.forum_id, "member", person_id, now)
     audit.record(tx, actor, LINKED, f"person:{into}", now, detail=f"person:{gone}")

@@ -16,6 +16,7 @@ from server.bridge import Ref
 from server.delivery import outbox
 from server.desk import Desk, book, forums, place
 from server.desk.names import Names
+from server.i18n import _
 from server.moderation import bans
 from server.people import identity, membership, subscriptions
 from server.store.schema import addresses, memberships, posts
@@ -43,6 +44,23 @@ def state(tx: Connection, desk: Desk, forum_id: int, channel: str) -> bridge.Sta
         banned=_banned(tx, desk, forum_id, channel, here),
         muted=tuple(row.address for row in active if row.role == "member" and not row.may_post),
     )
+
+
+def member(tx: Connection, desk: Desk, membership_id: int) -> bridge.MemberItem | None:
+    """What became of a member, for the rooms where they wrote. Who is a member nowhere is not called by their name there any more."""
+    row = membership.by_id(tx, membership_id)
+    if row is None:
+        return None
+    person = identity.person(tx, row.person_id)
+    name = person.name
+    if person.erased_at is not None:
+        name = _("Somebody")
+    elif person.merged_into is not None:
+        name = identity.person(tx, person.merged_into).name
+    elif not any(map(membership.is_active, membership.of_person(tx, person.id))):
+        name = _("A former member")
+    forum = forums.view(forums.by_id(tx, row.forum_id), desk.base_url)
+    return bridge.MemberItem(forum, bridge.Writer(person.key, name), membership.is_active(row))
 
 
 def _banned(tx: Connection, desk: Desk, forum_id: int, channel: str, here: Sequence[Row[Any]]) -> tuple[str, ...]:

@@ -178,13 +178,13 @@ def set_member(tx: Connection, forum_id: int, person_id: int, values: Mapping[st
 def merge(tx: Connection, gone: int, into: int) -> None:
     """Memberships of `gone` become `into`'s. Where both have one, the higher role stays and every restriction of either.
 
-    The row that is over stays with `gone`: letters to its private address still find who it was.
+    The rows of `gone` stay, as of who left: letters to their private addresses still find who it was.
     """
     for theirs in tx.execute(select(memberships).where(memberships.c.person_id == gone)).all():
+        row = {"person_id": into, "forum_id": theirs.forum_id, "joined_at": theirs.joined_at, "state": theirs.state}
+        insert_new(tx, memberships, row, ["person_id", "forum_id"])
         mine = of(tx, into, theirs.forum_id)
-        if mine is None:
-            tx.execute(update(memberships).where(memberships.c.id == theirs.id).values(person_id=into))
-            continue
+        assert mine is not None
         both = (mine, theirs)
         living = [row for row in both if row.state == "active"]
         values = {
@@ -195,8 +195,7 @@ def merge(tx: Connection, gone: int, into: int) -> None:
             "joined_at": min((row.joined_at for row in living), default=mine.joined_at),
         }
         tx.execute(update(memberships).where(memberships.c.id == mine.id).values(**values))
-        if theirs.state != "left":
-            tx.execute(update(memberships).where(memberships.c.id == theirs.id).values(state="left"))
+        tx.execute(update(memberships).where(memberships.c.id == theirs.id).values(state="left"))
 
 
 def renew_via(tx: Connection, secret: bytes, forum_id: int, person_id: int, now: int) -> None:

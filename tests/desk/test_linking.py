@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server.bridge import MESSAGE_ID, Act, Author, Proof, Ref, Request, Retract
+from server.bridge import MESSAGE_ID, Act, Author, MemberItem, Proof, Ref, Request, Retract
 from server.delivery import items, outbox
-from server.desk import change, commands, linking, members
+from server.desk import change, commands, forums, linking, rooms
+from server.desk import members as members_desk
 from server.errors import Rejected
 from server.moderation import audit, bans
 from server.people import handles, identity, marks, membership, subscriptions
@@ -54,7 +55,7 @@ def question(table: Table, traits: Any = POST) -> Any:
 
 
 def answer(table: Table, token: str, *words: str, channel: str = "post", by: str = ANA) -> Any:
-    return table.do(members.act, table.desk, Act("pools", Author(channel, by), "confirm", token, words=words))
+    return table.do(members_desk.act, table.desk, Act("pools", Author(channel, by), "confirm", token, words=words))
 
 
 def person(table: Table, channel: str, address: str) -> int:
@@ -187,3 +188,48 @@ def test_the_words_of_the_answer_say_what_is_wrong(shore: Table) -> None:
         assert expected in last.data
     assert shore.do(audit.count, "person:2", linking.ASKED, 1, 0) == 0
     assert shore.do(subscriptions.of_person, 1, 1) is not None
+
+
+# What rooms are told of members ------------------------------------------------------------------------------------------
+def with_room(table: Table) -> None:
+    """A room of the forum, where Ana's post went to."""
+    table.do(rooms.attach, table.desk, "room", "pools", "!pools", False)
+    table.post("ana", name="<1@x.test>")
+    table.do(outbox.claim, ROOM, "me", 100, table.now)
+
+
+def members(table: Table) -> list[MemberItem]:
+    return [lot.item for lot in lots(table, ROOM) if isinstance(lot.item, MemberItem)]
+
+
+def test_a_room_is_told_of_a_new_name_and_of_who_left(shore: Table) -> None:
+    with_room(shore)
+    ana = Author("post", ANA, "", Proof.AUTHENTICATED)
+    shore.do(commands.run, shore.desk, Request("pools", ana, (("name", "Ana F"),), (), Ref("post", "$n")))
+    (renamed,) = members(shore)
+    assert (renamed.writer.name, renamed.here) == ("Ana F", True)
+
+    def leaves(tx: Any) -> None:
+        membership.leave(tx, 1, 1)
+        forums.changed(tx, 1, "member", 1, shore.now)
+
+    shore.do(leaves)
+    (gone,) = members(shore)
+    assert (gone.writer.name, gone.here) == ("A former member", False)
+    assert gone.writer.key == renamed.writer.key
+
+
+def test_a_room_is_told_nothing_of_who_never_wrote(shore: Table) -> None:
+    with_room(shore)
+    ask(shore, "name", "Bruno C")
+    assert members(shore) == []
+
+
+def test_the_ghost_of_who_became_another_goes(shore: Table) -> None:
+    shore.member("carla")
+    with_room(shore)
+    shore.post("carla", name="<2@x.test>")
+    shore.do(outbox.claim, ROOM, "me", 100, shore.now)
+    carla = person(shore, "post", "carla@x.test")
+    shore.do(linking.merge, shore.desk, carla, 1, "command")
+    assert {(item.writer.name, item.here) for item in members(shore)} == {("Ana", True)}

@@ -15,19 +15,21 @@ from aiohttp import web
 from bridges.matrix import names, registration
 from bridges.matrix.appservice import Endpoint
 from bridges.matrix.barred import Barred
+from bridges.matrix.checks import Doctor
 from bridges.matrix.compose import SPACE, events
 from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.hear import Listener
 from bridges.matrix.marks import Decisions
 from bridges.matrix.moderators import Moderators
+from bridges.matrix.recover import Recovery
 from bridges.matrix.registration import Registration
 from bridges.matrix.rooms import Rooms
 from bridges.matrix.say import Speaker
 from bridges.matrix.settings import Settings
 from bridges.matrix.wire import Trouble
 from server import log
-from server.bridge import Forum, Health, House, Lot, Post, Settle, Traits, Way
+from server.bridge import Check, Forum, Health, House, Lot, Post, Settle, Traits, Way
 from server.clock import DAY, MINUTE, SECOND
 from server.config import host_port
 from server.errors import ConfigError, Deferred
@@ -74,7 +76,7 @@ class MatrixBridge:
         self._speaker = Speaker(
             house, self._ghosts, self._rooms, self._barred, direct, decisions, moderators, self._on_doubt
         )
-        self._doubted = asyncio.Event()
+        self._doubted, self._up = asyncio.Event(), asyncio.Event()
 
     def _users(self) -> Ghosts:
         return Ghosts(self._house, self._settings, lambda: self._registration)
@@ -106,6 +108,7 @@ class MatrixBridge:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listener.run())
                 group.create_task(self._pulse())
+                group.create_task(self._recover())
         finally:
             await runner.cleanup()
             await self._ghosts.close()
@@ -129,6 +132,25 @@ class MatrixBridge:
         alias = names.forum_alias(forum.slug, self._ghosts.ours)
         event = events(post.refs)[:1] if post is not None else []
         return (Way(_("Open in Matrix"), names.link(alias, *event), alias),)
+
+    def refuses(self, address: str, forum: Forum) -> str | None:
+        """Who is of another homeserver cannot enter a room that does not federate."""
+        parts = names.split_user(address)
+        if forum.federate or parts is None or parts[1] == self._settings.server_name:
+            return None
+        words = _(
+            "The room of {forum} is for people of {server} alone, as it was made (federate=no): {address} cannot enter it."
+        )
+        return words.format(forum=forum.slug, server=self._settings.server_name, address=address)
+
+    async def checks(self, forums: Sequence[Forum], reach: Mapping[str, int]) -> Sequence[Check]:
+        """For `junto doctor`."""
+        try:
+            return await Doctor(self._settings, self._ghosts, self._rooms, self._barred).look(
+                self._registration, forums
+            )
+        finally:
+            await self._ghosts.close()
 
     def commands(self) -> Mapping[str, Callable[[], Awaitable[str]]]:
         return {"registration": self._advise}
@@ -156,6 +178,7 @@ class MatrixBridge:
             if health.ok and was_away:
                 self._house.nudge()
             if health.ok:
+                self._up.set()
                 was_away, pause = False, 1.0
                 try:
                     async with asyncio.timeout(PULSE_SECONDS):
@@ -167,6 +190,11 @@ class MatrixBridge:
                 was_away = True
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
+
+    async def _recover(self) -> None:
+        """Once, when the homeserver has answered."""
+        await self._up.wait()
+        await Recovery(self._house, self._ghosts, self._settings.server_name).run()
 
     async def _closed(self) -> str:
         """Which rooms nothing can be said in, and why."""

@@ -37,6 +37,8 @@ class Posts:
         self._house, self._ghosts, self._uploads = house, ghosts, uploads
 
     async def say(self, key: str, room: str, post: Post) -> tuple[Ref, ...]:
+        """A database that was restored gives a post's number again, so that the number alone names no transaction. Raises Trouble."""
+        key = f"{key} {post.message_id}"
         place = await self._place(room, post)
         ghost = await self._ghosts.of(post.writer, post.channel)
         await self._ghosts.into(ghost, room)

@@ -36,6 +36,12 @@ class Claims(Protocol):
 
 
 @runtime_checkable
+class Refuses(Protocol):
+    def refuses(self, address: str, forum: Forum) -> str | None:
+        """Why whoever has this address can take no part in the forum by this channel, in a sentence; None: they can."""
+
+
+@runtime_checkable
 class ForumDefaults(Protocol):
     def forum_defaults(self) -> Mapping[str, str]:
         """Column values of a new forum that this bridge knows, for example its mail domain."""

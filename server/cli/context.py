@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import Connection, Row
 
 from server import config as config_file
-from server.bridge import Claims
+from server.bridge import Claims, Forum, Refuses
 from server.desk import forums
-from server.errors import CommandError
+from server.errors import CommandError, Rejected
 from server.i18n import _
 from server.people import identity
 
@@ -59,6 +59,13 @@ class Whose:
     channel: str
     address: str
     mailbox: bool
+    refuses: Callable[[str, Forum], str | None] | None = field(default=None, compare=False)
+
+    def admit(self, forum: Row[Any]) -> None:
+        """Raise Rejected for somebody who can take no part in the forum by their channel."""
+        why_not = self.refuses(self.address, forums.view(forum, "")) if self.refuses is not None else None
+        if why_not is not None:
+            raise Rejected("5.7.1", why_not)
 
 
 def whose(home: Household, address: str) -> Whose | None:
@@ -66,7 +73,8 @@ def whose(home: Household, address: str) -> Whose | None:
     for made in home.bridges.values():
         normal = made.claims(address) if isinstance(made, Claims) else None
         if normal is not None:
-            return Whose(made.traits.channel, normal, not made.traits.takes_back)
+            refuses = made.refuses if isinstance(made, Refuses) else None
+            return Whose(made.traits.channel, normal, not made.traits.takes_back, refuses)
     return None
 
 

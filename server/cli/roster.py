@@ -144,6 +144,7 @@ def join(tx: Connection, forum_id: int, line: Line, now: int, chosen: Mapping[st
     """Make the person a member, their mailbox a subscription (`chosen` of it is set even if it was there); the person's id."""
     known = identity.ensure(tx, line.at.channel, line.at.address, line.name, now, verified=True)
     shutting.refuse_banned(tx, forum_id, known, line.at.address)
+    line.at.admit(forums.by_id(tx, forum_id))
     mailbox = known.address_id if line.at.mailbox else None
     subscription = membership.join(tx, forum_id, known.person_id, mailbox, now, mode=line.mode, role=line.role)
     if subscription is not None and chosen:

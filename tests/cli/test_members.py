@@ -191,3 +191,16 @@ def test_who_asked_to_be_let_in_is_let_in_or_not(operator: Operator) -> None:
     members = _members(operator)
     assert [members[f"@{who}:x.example"]["state"] for who in ("kim", "li")] == ["active", "left"]
     assert "did not ask" in operator.fails("member", "approve", "@li:x.example", "--forum", "tides")
+
+
+def test_who_is_of_another_homeserver_is_no_member_where_the_room_does_not_federate(
+    operator: Operator, tmp_path: Path
+) -> None:
+    operator.do("forum", "create", "kelp", "--community", "shore", "--federate", "no")
+    ours, theirs = "@bruno:shore.example", "@cleo:far.example"
+    assert "federate=no" in operator.fails("member", "add", theirs, "--forum", "kelp")
+    people = tmp_path / "people.csv"
+    people.write_text(f"address\n{ours}\n{theirs}\n")
+    assert "Line 3" in operator.fails("member", "import", str(people), "--forum", "kelp", "--confirmed")
+    operator.do("member", "add", ours, "--forum", "kelp")
+    operator.do("member", "add", theirs, "--forum", "tides")

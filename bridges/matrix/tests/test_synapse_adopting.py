@@ -11,7 +11,7 @@ import pytest
 from bridges.matrix.tests.place import Place
 from bridges.matrix.tests.samples import post, reply, said
 from bridges.matrix.tests.world import World
-from server.bridge import Failed, Later, NewPost, PostItem, Sent, StateItem
+from server.bridge import Failed, Later, NewPost, PostItem, Ref, Sent, StateItem
 from tests.peers.synapse import Account
 
 BOT = "@_junto_bot:hs.test"
@@ -200,3 +200,26 @@ async def test_nothing_is_said_in_a_room_once_it_is_encrypted(world: World) -> N
     (notice,) = (await place.seen(owner))[before:]
     assert notice.startswith("Encrypted messages cannot be read here")
     assert "encrypted" in await world.bridge._closed()
+
+
+async def test_what_a_restored_server_has_forgotten_is_noted_and_not_said_again(world: World) -> None:
+    place = Place(world)
+    await place.keep()
+    opener = post(place.forum)
+    event = await place.say(id=opener.id, message_id=opener.message_id)
+    await world.stop()
+    world.house.told.clear()
+    await world.start()
+
+    async def noted() -> bool:
+        return ("note", place.forum.slug, place.room, opener.id, opener.message_id, (Ref("matrix", event),)) in (
+            world.house.told
+        )
+
+    await place.until(noted)
+
+
+async def test_the_doctor_is_content_with_a_real_homeserver(world: World) -> None:
+    found = {check.name: check for check in await world.bridge.checks([world.forum], {})}
+    assert [check.ok for check in found.values()] == [True] * 5, found
+    assert found["homeserver to us"].detail.startswith("it reaches us")

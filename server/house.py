@@ -25,6 +25,7 @@ from server.desk import (
     change,
     commands,
     correct,
+    discipline,
     flagging,
     forums,
     judge,
@@ -100,6 +101,8 @@ class Household:
                 return await write(commands.run, desk, inbound)
             case bridge.Decide():
                 return await write(judge.decide, desk, inbound)
+            case bridge.Discipline():
+                return await write(discipline.discipline, desk, inbound)
             case bridge.Flag():
                 return await write(flagging.flag, desk, inbound)
 

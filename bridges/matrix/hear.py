@@ -25,6 +25,7 @@ from bridges.matrix.markup import clean
 from bridges.matrix.moderators import Moderators
 from bridges.matrix.names import is_id, key_of
 from bridges.matrix.notices import Notices
+from bridges.matrix.order import Order
 from bridges.matrix.private import Private
 from bridges.matrix.rooms import Rooms
 from bridges.matrix.whole import Completer
@@ -80,6 +81,7 @@ class Listener:
         self._changes = Changes(house, self._fetch, self._complete, self._notices)
         self._private = Private(house, ghosts, direct, self._fetch, self._notices, self._server)
         self._marks, self._moderators = Marks(house, ghosts), moderators
+        self._order = Order(house, self._fetch, self._notices, self._server)
         self._caretaker = Caretaker(house, ghosts, rooms, self._notices, barred, self._server)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
@@ -167,6 +169,8 @@ class Listener:
         if forum is None and await self._moderators.hear(row, event, room):
             return
         if await self._caretaker.hear(event, room, forum):
+            return
+        if forum is not None and await self._order.hear(row, event, room, forum):
             return
         if forum is None:
             await self._private.hear(row, event, room)

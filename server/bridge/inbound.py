@@ -223,6 +223,19 @@ class Flag:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Discipline:
+    """Somebody did this to whoever has the `address` of their channel, in the forum's room: "ban", "unban", "kick" (also of one who asks
+    to be let in), "mute", "unmute", or "admit" (let in who asked). What it means for the forum depends on who did it.
+    """
+
+    forum: str
+    author: Author
+    address: str
+    verb: str
+    reason: str = ""
+
+
 Inbound = (
     NewPost
     | Edit
@@ -238,6 +251,7 @@ Inbound = (
     | Request
     | Decide
     | Flag
+    | Discipline
 )
 
 

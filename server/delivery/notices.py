@@ -282,6 +282,13 @@ _TOLD: Mapping[str, Template] = {
             "room. Its author and the other members are not told who reported it.\n"
         ),
     ),
+    "room-act": Template(
+        N_("In the room of {forum}: {what}"),
+        N_(
+            "{what}.\n\n{reason}\n\nWho did that may do so in the room, but does not look after {forum}, so in the forum nothing changed: "
+            "whoever gets it by mail goes on getting it. If you want more, ban them yourself, in the room or by `junto ban`.\n"
+        ),
+    ),
     "fuse": Template(
         N_("Held: the queue of {forum}"),
         N_(

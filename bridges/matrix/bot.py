@@ -11,6 +11,7 @@ from bridges.matrix.account import Account
 from bridges.matrix.bridge import MatrixBridge
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.lease import Lease
+from bridges.matrix.recover import Recovery
 from bridges.matrix.sync import Sync
 from bridges.matrix.voice import OneVoice
 from bridges.matrix.wire import Trouble
@@ -53,6 +54,13 @@ class BotBridge(MatrixBridge):
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listener.run())
             group.create_task(sync.run())
+            group.create_task(self._recover())
+
+    async def _recover(self) -> None:
+        await Recovery(self._house, self._ghosts).run()
+
+    def _registered(self) -> None:
+        """There is no registration."""
 
     async def _verify(self) -> None:
         while True:

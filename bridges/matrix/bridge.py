@@ -68,7 +68,7 @@ class MatrixBridge:
         self._house, self._settings = house, settings
         self._ghosts = self._users()
         self._barred = Barred(house)
-        self._rooms = Rooms(house, settings, self._ghosts, self._barred)
+        self._rooms = Rooms(house, self._ghosts, self._barred)
         direct = Direct(house, self._ghosts)
         moderators = Moderators(house, self._ghosts, self._ghosts.ours)
         self._listener = Listener(house, self._ghosts, direct, self._rooms, self._barred, moderators)
@@ -135,19 +135,22 @@ class MatrixBridge:
 
     def refuses(self, address: str, forum: Forum) -> str | None:
         """Who is of another homeserver cannot enter a room that does not federate."""
-        parts = names.split_user(address)
-        if forum.federate or parts is None or parts[1] == self._settings.server_name:
+        parts, server = names.split_user(address), names.home(self._ghosts.ours)
+        if forum.federate or parts is None or parts[1] == server:
             return None
         words = _(
             "The room of {forum} is for people of {server} alone, as it was made (federate=no): {address} cannot enter it."
         )
-        return words.format(forum=forum.slug, server=self._settings.server_name, address=address)
+        return words.format(forum=forum.slug, server=server, address=address)
+
+    def _registered(self) -> Registration | None:
+        return self._registration
 
     async def checks(self, forums: Sequence[Forum], reach: Mapping[str, int]) -> Sequence[Check]:
         """For `junto doctor`."""
         try:
             return await Doctor(self._settings, self._ghosts, self._rooms, self._barred).look(
-                self._registration, forums
+                self._registered(), forums
             )
         finally:
             await self._ghosts.close()
@@ -194,7 +197,7 @@ class MatrixBridge:
     async def _recover(self) -> None:
         """Once, when the homeserver has answered."""
         await self._up.wait()
-        await Recovery(self._house, self._ghosts, self._settings.server_name).run()
+        await Recovery(self._house, self._ghosts).run()
 
     async def _closed(self) -> str:
         """Which rooms nothing can be said in, and why."""

@@ -28,14 +28,19 @@ class Doctor:
     def __init__(self, settings: Settings, ghosts: Ghosts, rooms: Rooms, barred: Barred) -> None:
         self._settings, self._ghosts, self._rooms, self._barred = settings, ghosts, rooms, barred
 
-    async def look(self, registration: Registration, forums: Sequence[Forum]) -> list[Check]:
-        service = self._ghosts.service()
+    async def look(self, registration: Registration | None, forums: Sequence[Forum]) -> list[Check]:
+        try:
+            service = self._ghosts.service()
+        except Trouble as trouble:  # the account's file is not there, or not as it should be
+            return [Check(_("account"), False, str(trouble), _("Run `junto matrix login`."))]
         found = [await self._answers(service)]
         if found[0].ok:
-            found.append(await self._knows_us(service))
+            found.append(await self._knows_us(service, registration is not None))
         if not all(check.ok for check in found):
             return found
-        found += [await self._reaches_us(service, registration), await self._takes(service, forums)]
+        if registration is not None:
+            found.append(await self._reaches_us(service, registration))
+        found.append(await self._takes(service, forums))
         bot = await self._ghosts.bot()
         try:
             there = await known.joined(bot)
@@ -56,15 +61,20 @@ class Doctor:
             name, True, _("{url} answers, and speaks {version}").format(url=self._settings.homeserver, version=newest)
         )
 
-    async def _knows_us(self, service: Ghost) -> Check:
-        name = _("registration")
-        fix = _("`junto matrix registration` says where the homeserver must be told of it; it reads it when it starts.")
+    async def _knows_us(self, service: Ghost, registered: bool) -> Check:
+        name = _("registration") if registered else _("account")
+        fix = _("Run `junto matrix login`.")
+        if registered:
+            fix = _(
+                "`junto matrix registration` says where the homeserver must be told of it; it reads it when it starts."
+            )
         try:
             us = (await service.call("GET", "/_matrix/client/v3/account/whoami")).get("user_id")
         except Trouble as trouble:
             return Check(name, False, _("the homeserver does not know us: {problem}").format(problem=trouble), fix)
         if us != self._ghosts.bot_id:
-            fix = _("Set [matrix] server_name to the homeserver's own, and write the registration anew.")
+            if registered:
+                fix = _("Set [matrix] server_name to the homeserver's own, and write the registration anew.")
             return Check(
                 name,
                 False,

@@ -27,8 +27,8 @@ _Said = tuple[str, int, str]  # event, the post's id, its Message-ID
 class Recovery:
     """Reads rooms backwards as the bot."""
 
-    def __init__(self, house: House, ghosts: Ghosts, server_name: str) -> None:
-        self._house, self._ghosts, self._server = house, ghosts, server_name
+    def __init__(self, house: House, ghosts: Ghosts) -> None:
+        self._house, self._ghosts = house, ghosts
 
     async def run(self) -> int:
         """Every room of ours; how many posts were noted. A room that cannot be read is left for the next start."""
@@ -51,7 +51,7 @@ class Recovery:
         for _page in range(PAGES):
             query = f"dir=b&limit={PAGE}&filter={escaped(_FILTER)[0]}" + (f"&from={escaped(start)[0]}" if start else "")
             answer = await bot.call("GET", f"/_matrix/client/v3/rooms/{escaped(room)[0]}/messages?{query}")
-            page = list(said(answer.get("chunk"), self._server))
+            page = list(said(answer.get("chunk"), self._ghosts.ours))
             new = [post for event, post, _name in page if not await self._house.known(forum.slug, Ref(SPACE, event))]
             unknown.update(new)
             found += page
@@ -74,7 +74,7 @@ class Recovery:
         return noted
 
 
-def said(chunk: object, server: str) -> Iterator[_Said]:
+def said(chunk: object, whose: str) -> Iterator[_Said]:
     """The events of a page by which we said posts: by our own senders, marked, and no edits."""
     for event in chunk if isinstance(chunk, list) else ():
         content: Any = event.get("content") if isinstance(event, dict) else None
@@ -84,5 +84,5 @@ def said(chunk: object, server: str) -> Iterator[_Said]:
         if not isinstance(mark, dict) or not is_id(name, "$") or not isinstance(sender, str):
             continue
         post, message_id = mark.get("id"), mark.get("message_id")
-        if is_ours(sender, server) and isinstance(post, int) and isinstance(message_id, str):
+        if is_ours(sender, whose) and isinstance(post, int) and isinstance(message_id, str):
             yield name, post, message_id

@@ -15,9 +15,8 @@ from bridges.matrix import known, powers
 from bridges.matrix.barred import Barred, PutOut, shuts_out
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.known import Known, Room
-from bridges.matrix.names import ROOM_MARK, community_alias, escaped, forum_alias, link
+from bridges.matrix.names import ROOM_MARK, community_alias, escaped, forum_alias, home, link
 from bridges.matrix.places import Places
-from bridges.matrix.settings import Settings
 from bridges.matrix.upgrade import successor
 from bridges.matrix.wire import Ghost, Trouble, told
 from server import log
@@ -31,10 +30,11 @@ _RULES = {"open": "public", "approval": "knock", "invite": "invite"}
 class Rooms:
     """Makes and mends rooms as the bot."""
 
-    def __init__(self, house: House, settings: Settings, ghosts: Ghosts, barred: Barred) -> None:
-        self._house, self._settings, self._ghosts, self._barred = house, settings, ghosts, barred
+    def __init__(self, house: House, ghosts: Ghosts, barred: Barred) -> None:
+        self._house, self._ghosts, self._barred = house, ghosts, barred
         self._known = Known(house, ghosts.ours)
-        self.places = Places(house, settings.server_name)
+        self._server = home(ghosts.ours)
+        self.places = Places(house, self._server)
         self._one_at_a_time = asyncio.Lock()  # two forums of a community would both make its space
 
     async def ensure(self, item: StateItem) -> str:
@@ -86,7 +86,7 @@ class Rooms:
         if await known.state(bot, room, "m.room.encryption"):
             why = _("The room of {forum} is encrypted: nothing is sent there.").format(forum=forum.slug)
             await self._barred.bar(room, why, for_good=True)
-        elif shuts_out(await known.state(bot, room, "m.room.server_acl"), self._settings.server_name):
+        elif shuts_out(await known.state(bot, room, "m.room.server_acl"), self._server):
             why = _("The room of {forum} shuts our homeserver out by its access list.").format(forum=forum.slug)
             await self._barred.bar(room, why)
         elif await self._barred.lift(room):
@@ -97,7 +97,7 @@ class Rooms:
         """The room that the forum's one was upgraded to, if it was while nobody heard it."""
         for _hop in range(10):
             tombstone = await known.state(bot, room.id, "m.room.tombstone")
-            following = await successor(bot, room.id, tombstone, self._settings.server_name)
+            following = await successor(bot, room.id, tombstone, self._server)
             if following is None:
                 return room
             room = await self._take(bot, forum, room, following)
@@ -222,7 +222,7 @@ class Rooms:
         name = {"m.room.name": {"name": forum.community.name}, "m.room.join_rules": {"join_rule": "public"}}
         await self._come_in(bot, space)
         await self._mend(bot, space, name)
-        here = {"via": [self._settings.server_name]}
+        here = {"via": [self._server]}
         await self._mend(bot, space, {"m.space.child": {**here, "suggested": True}}, room)
         await self._mend(bot, room, {"m.space.parent": {**here, "canonical": True}}, space)
 

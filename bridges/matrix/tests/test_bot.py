@@ -71,8 +71,9 @@ async def test_a_sign_of_somebody_becomes_nothing_and_a_retraction_a_redaction(
 
 
 async def test_a_lot_that_is_tried_again_is_the_same_transaction(bot: BotBridge, homeserver: Homeserver) -> None:
-    await say(bot, PostItem(post(channel="email")), "the-same")
-    await say(bot, PostItem(post(channel="email")), "the-same")
+    item = PostItem(post(channel="email"))
+    await say(bot, item, "the-same")
+    await say(bot, item, "the-same")
     assert len(homeserver.sent()) == 1
 
 

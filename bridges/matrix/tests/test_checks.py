@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp import web
 
-from bridges.matrix import MatrixBridge
+from bridges.matrix import BotBridge, MatrixBridge
 from bridges.matrix.tests.homeserver import Answer, Asked, Homeserver, error
 from server.bridge import Check
 from tests.fakes import RecordingHouse, forum
@@ -80,3 +80,20 @@ def test_who_is_elsewhere_cannot_enter_a_room_that_does_not_federate(bridge: Mat
     why_not = bridge.refuses("@ana:far.test", closed)
     assert why_not is not None
     assert "@ana:far.test" in why_not
+
+
+async def test_an_account_is_looked_at_as_one(bot: BotBridge, homeserver: Homeserver) -> None:
+    def before(asked: Asked) -> Answer:
+        if asked.path.endswith("/whoami"):
+            return web.json_response({"user_id": bot._ghosts.bot_id})
+        if asked.path.endswith("/state/m.room.power_levels/"):
+            return web.json_response({"users": {bot._ghosts.bot_id: 150}})
+        return well(asked)
+
+    homeserver.before = before
+    found = {check.name: check.ok for check in await bot.checks([forum()], {})}
+    assert found == {"homeserver": True, "account": True, "files": True, "room of tides": True}
+    bot.token_path.unlink()
+    bot._account = None
+    (missing,) = await bot.checks([forum()], {})
+    assert (missing.ok, missing.fix) == (False, "Run `junto matrix login`.")

@@ -55,7 +55,7 @@ def pages(homeserver: Homeserver, *chunks: list[dict[str, Any]]) -> None:
 async def noted(bridge: MatrixBridge, house: RecordingHouse) -> list[tuple[object, ...]]:
     await house.attach("tides", "!room")
     house.told.clear()
-    await Recovery(house, bridge._ghosts, "hs.test").run()
+    await Recovery(house, bridge._ghosts).run()
     return house.told
 
 

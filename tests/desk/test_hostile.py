@@ -74,7 +74,7 @@ def test_nobody_names_a_stranger(table: Table) -> None:
     table.post("vic")
     assert [row.name for row in rows(table, sa.select(people.c.name))] == [""]
     vic = rows(table, sa.select(posts.c.address_id))[0].address_id
-    confirm(table, "confirm-post", vic)
+    confirm(table, "confirm-post", vic, held=rows(table, sa.select(held.c.name))[0].name)
     assert [row.name for row in rows(table, sa.select(people.c.name))] == ["Vic"]
 
 

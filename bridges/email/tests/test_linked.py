@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import quopri
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_a_large_attachment_becomes_a_link_and_all_else_stays_byte_for_byte() ->
     assert found.endswith(after)
     told = found.removeprefix(before).removesuffix(after)
     assert told.startswith(b"Content-Type: text/plain; charset=")
-    assert told.endswith(f"\r\n\r\nmap.pdf (10 KB):\r\n{sent.files[0].url}".encode())
+    assert quopri.decodestring(told).endswith(f"\r\n\r\nmap.pdf (10 KB):\r\n{sent.files[0].url}".encode())
     assert [part.media_type for _, part in structure.leaves(structure.parts(found))] == [
         "text/plain",
         "text/plain",

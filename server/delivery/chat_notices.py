@@ -52,6 +52,10 @@ TEXTS: Mapping[str, str] = {
         "Posts go on coming by mail as before; “delivery none” ends that, for you read them here.\n\n"
         "If this is a mistake, tell the people who run {forum}: {owner}.\n"
     ),
+    "receipt": N_(
+        "Thank you for your first message in {forum}. It stands at {post_url} and it went to:\n\n{places}\n\n"
+        "To have answers by mail too, write here: link you@example.org\nThis note comes once. “help” tells what else can be done.\n"
+    ),
     "post-rejected": N_("Not published in {forum}: {subject}\n\nA moderator decided so. {reason}\n"),
 }
 """By the name of the notice. Where there is none, the mail's words are said, under its subject."""

@@ -43,7 +43,7 @@ _IN_DIGESTS = (
 
 
 def book(tx: Connection, desk: Desk, forum: Row[Any], post: Row[Any]) -> None:
-    """Book the receipt of a post that was just published, if it is its author's first one and they have a mailbox."""
+    """Book the receipt of a post that was just published, if it is its author's first one and there is somewhere to send it."""
     if post.person_id is None or tx.scalar(_ANOTHER, {"person": post.person_id, "post": post.id}) is not None:
         return
     mailbox = _mailbox(tx, desk, post)
@@ -58,10 +58,11 @@ def book(tx: Connection, desk: Desk, forum: Row[Any], post: Row[Any]) -> None:
 
 
 def _mailbox(tx: Connection, desk: Desk, post: Row[Any]) -> int | None:
-    """Where the author reads what a server writes: the mailbox that they wrote from, else one that they have."""
+    """Where the author reads what a server writes: the mailbox that they wrote from, else one that they have, else where they wrote."""
     if post.address_id is not None and post.channel in desk.channels(takes_back=False):
         return int(post.address_id)
-    return author.mailbox(tx, desk, post.person_id)
+    mailbox = author.mailbox(tx, desk, post.person_id)
+    return post.address_id if mailbox is None and post.channel in desk.traits else mailbox
 
 
 def is_gone(tx: Connection, letter: Row[Any]) -> bool:

@@ -77,6 +77,7 @@ def confirmed(tx: Connection, desk: Desk, forum: Row[Any], facts: Mapping[str, A
         return person_id
     if bans.shut_out_of(tx, asker) or bans.shut_out_of(tx, person_id):
         raise Rejected("5.7.1", _("One of the two is banned from a forum here, so they cannot become one person."))
+    identity.verify(tx, asker_at, desk.now())  # nothing asks for another address without proof of its own
     gone, into = _order(tx, desk, asker, person_id)
     merge(tx, desk, gone, into, f"person:{person_id}")
     told = {"one": facts["asker"], "other": facts["asked"]}

@@ -215,7 +215,8 @@ def _comes_in(
     mode = str(facts.get("mode") or "each")
     if policy.asks_first(about) and not asked_in:
         return entry.ask(tx, desk, forum, person_id, address_id, address_id, mode, str(facts.get("said") or ""))
-    membership.join(tx, forum.id, person_id, address_id, now, mode=mode)
+    mailed = identity.reader(tx, address_id)[0] in desk.channels(takes_back=False)
+    membership.join(tx, forum.id, person_id, address_id if mailed else None, now, mode=mode)
     if role is not None:
         return Accepted()
     letters.notice(tx, address_id, "welcome", forum.id, {"mode": mode, "in_reply_to": named}, now)

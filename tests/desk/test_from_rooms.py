@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from server.bridge import MESSAGE_ID, Author, Letter, Proof, Ref, Request
+from server.bridge import MESSAGE_ID, Act, Author, Letter, Proof, Ref, Request
+from server.delivery import letters as lettered
 from server.delivery import notices
-from server.desk import commands, letters, linking
+from server.desk import commands, letters, linking, members
 from server.errors import Rejected
 from server.people import handles, identity, membership
 from server.store.schema import deliveries, subscriptions
@@ -122,3 +123,24 @@ def test_a_chat_has_words_of_its_own() -> None:
     assert (subject, "!junto" in text) == ("", True)
     assert "mail program" not in text
     assert notices.compose("probe", facts, in_chat=True) == notices.compose("probe", facts)
+
+
+def test_the_first_post_of_who_has_no_mailbox_is_acknowledged_where_they_wrote(
+    table: Table, bruno: identity.Known
+) -> None:
+    for number in range(2):
+        table.post("bruno", channel="room", name=f"${number}")
+    told = rows(table, sa.select(deliveries).where(deliveries.c.item_kind == "notice"))
+    assert [(row.channel, row.address_id) for row in told] == [("room", bruno.address_id)]
+
+
+def test_who_is_invited_in_a_chat_is_a_member_without_mail(table: Table, bruno: identity.Known) -> None:
+    table.do(lambda tx: membership.leave(tx, 1, bruno.person_id))
+    facts = {"name": "Ana"}
+    table.do(lettered.notice, bruno.address_id, "invite", 1, facts, table.now)
+    (asked,) = lots(table, ROOM)
+    assert "answer with the one word yes" in asked.item.text
+    verb, token = asked.item.reply
+    table.do(members.act, table.desk, Act("pools", BRUNO, verb, token, words=("yes",)))
+    assert membership.is_active(table.do(membership.of, bruno.person_id, 1))
+    assert [row.address_id for row in rows(table, sa.select(subscriptions))] == [1]  # Ana's

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from server import bridge, metrics
-from server.bridge import Forum, Health, Inbound, Ref, Result, Rows
+from server.bridge import Forum, Health, HistoryItem, Inbound, Ref, Result, Rows
 from server.config import Config
 from server.content.attachments import Blobs
 from server.delivery import outbox
@@ -28,6 +28,7 @@ from server.desk import (
     discipline,
     flagging,
     forums,
+    history,
     judge,
     letters,
     members,
@@ -185,8 +186,15 @@ class BridgeHouse:
 
         return await self._home.store.read(work)
 
-    async def attach(self, forum: str, address: str, members_only: bool = False) -> None:
-        await self._home.store.write(rooms.attach, self._home.desk, self._name, forum, address, members_only)
+    async def attach(self, forum: str, address: str, members_only: bool = False, empty: bool = False) -> bool:
+        write, desk = self._home.store.write, self._home.desk
+        return await write(rooms.attach, desk, self._name, forum, address, members_only, empty)
+
+    async def told_before(
+        self, item: HistoryItem, post: int, revision: int, refs: Sequence[Ref] = (), failure: str = ""
+    ) -> None:
+        write, desk = self._home.store.write, self._home.desk
+        await write(history.told, desk, self._name, item, post, revision, refs, failure)
 
     async def detach(self, address: str) -> None:
         await self._home.store.write(rooms.detach, self._name, address)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import BinaryIO, TypeVar
 
-from server.bridge import Accepted, Community, Forum, Inbound, Kept, Ref, Result
+from server.bridge import Accepted, Community, Forum, HistoryItem, Inbound, Kept, Ref, Result
 from server.errors import NotFound
 
 T = TypeVar("T")
@@ -93,6 +93,11 @@ class RecordingHouse:
         self.members: dict[str, list[str]] = {}
         self.told: list[tuple[object, ...]] = []  # what a bridge said of its rooms
         self.in_charge: dict[str, tuple[str, ...]] = {}  # by address, the forums that somebody looks after
+        self.archive = False  # whether forums have posts that a new room is told first
+        self.filling: set[str] = set()  # rooms that are told them
+        self.before: list[
+            tuple[int, int, tuple[Ref, ...], str]
+        ] = []  # posts that were told: id, revision, names, failure
         self.refs: set[Ref] = set()
         self.health: tuple[bool, str] | None = None
         self.nudges = 0
@@ -115,9 +120,18 @@ class RecordingHouse:
     async def forums_with(self, address: str) -> Sequence[Forum]:
         return [self.forums[slug] for slug in self.members.get(address, ())]
 
-    async def attach(self, forum: str, address: str, members_only: bool = False) -> None:
+    async def attach(self, forum: str, address: str, members_only: bool = False, empty: bool = False) -> bool:
         self.rooms[address] = forum
         self.told.append(("attach", forum, address, members_only))
+        if empty and self.archive:
+            self.filling.add(address)
+        return address in self.filling
+
+    async def told_before(
+        self, item: HistoryItem, post: int, revision: int, refs: Sequence[Ref] = (), failure: str = ""
+    ) -> None:
+        self.before.append((post, revision, tuple(refs), failure))
+        self.refs |= set(refs)
 
     async def detach(self, address: str) -> None:
         self.rooms.pop(address, None)

@@ -14,6 +14,7 @@ from typing import Any
 from bridges.matrix import known, powers
 from bridges.matrix.barred import Barred, PutOut, shuts_out
 from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.history import is_empty
 from bridges.matrix.known import Known, Room
 from bridges.matrix.names import ROOM_MARK, community_alias, escaped, forum_alias, home, link
 from bridges.matrix.places import Places
@@ -24,6 +25,7 @@ from server.bridge import Forum, House, StateItem
 from server.i18n import _
 
 _log = log.get("matrix.rooms")
+_CLOSED = {"m.room.join_rules": {"join_rule": "invite"}}
 _RULES = {"open": "public", "approval": "knock", "invite": "invite"}
 
 
@@ -58,17 +60,24 @@ class Rooms:
                 await self._house.detach(before.id)
             room = await self._made(bot, forum)
             await self._known.keep(forum, room)
-        await self._house.attach(forum.slug, room.id, members_only)
+        filling = await self._attached(bot, forum, room)
         await self._known.keep(forum, room)
         await self._look(bot, forum, room.id)
-        await self._mend(bot, room.id, _states(forum))
-        await self.places.see_to(bot, room.id, item, room.creators)
-        await self._list(bot, room.id, not members_only)
+        await self._mend(bot, room.id, _states(forum) | (_CLOSED if filling else {}))
+        if not filling:
+            await self.places.see_to(bot, room.id, item, room.creators)
+            await self._list(bot, room.id, not members_only)
         if not members_only:
             await self._in_its_space(bot, forum, room.id)
         if before is not None and before is not room:
             await self._retire(bot, forum, before, room)
         return room.id
+
+    async def _attached(self, bot: Ghost, forum: Forum, room: Room) -> bool:
+        """The house has it; whether it stays closed, because it is told first what was said before it was there."""
+        is_new = await self._house.forum_of(room.id) is None
+        empty = is_new and await is_empty(bot, room.id, self._ghosts.ours)
+        return await self._house.attach(forum.slug, room.id, room.members_only, empty)
 
     async def _come_in(self, bot: Ghost, room: str) -> None:
         """The bot may have been put out and let in again. Raises PutOut."""
@@ -260,7 +269,7 @@ def _states(forum: Forum) -> dict[str, dict[str, Any]]:
 
 
 def _room(forum: Forum, bot: str, version: str) -> dict[str, Any]:
-    states = _states(forum) | {"m.room.join_rules": {"join_rule": "invite"}}
+    states = _states(forum) | _CLOSED
     named = ("m.room.name", "m.room.topic")
     return {
         "preset": "private_chat" if forum.visibility != "public" else "public_chat",

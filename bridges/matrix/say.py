@@ -9,6 +9,7 @@ from bridges.matrix.barred import Barred, PutOut
 from bridges.matrix.compose import Form
 from bridges.matrix.direct import Direct
 from bridges.matrix.ghosts import Ghosts
+from bridges.matrix.history import History
 from bridges.matrix.marks import Decisions
 from bridges.matrix.moderators import Moderators
 from bridges.matrix.posts import Posts
@@ -21,6 +22,7 @@ from server.bridge import (
     DecisionItem,
     EditItem,
     Failed,
+    HistoryItem,
     House,
     Later,
     LetterItem,
@@ -61,6 +63,7 @@ class Speaker:
         self._barred, self._decisions, self._moderators = barred, decisions, moderators
         self._uploads = Uploads()
         self._posts = Posts(house, ghosts, self._uploads)
+        self._history = History(house, self._posts, self._is_permanent)
 
     async def deliver(self, lot: Lot, settle: Settle) -> None:
         """One item to each target; every target gets its answer."""
@@ -84,6 +87,11 @@ class Speaker:
             return outcome(trouble)
         except Deferred as later:
             return Later(later.reason, later.code)
+
+    async def _is_permanent(self, trouble: Trouble, room: str) -> bool:
+        if trouble.code == "M_FORBIDDEN" and await self._is_put_out(room):
+            return False
+        return isinstance(outcome(trouble), Failed)
 
     async def _is_put_out(self, room: str) -> bool:
         """Whether it was refused because the bot is not in the room any more; that is noted, and nothing more is tried there."""
@@ -110,6 +118,9 @@ class Speaker:
                 return await self._decisions.shown(room, lot.item, target.attempt)
             case QueueItem():
                 return await self._moderators.shown(lot.item)
+            case HistoryItem():
+                await self._history.say(room, lot.item)
+                return Sent()
             case StateItem():
                 await self._moderators.ensure(lot.item)
                 return Sent(detail=await self._rooms.ensure(lot.item))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol, TypeVar
 
 from server.bridge.inbound import Inbound, Result
-from server.bridge.outbound import Forum
+from server.bridge.outbound import Forum, HistoryItem
 from server.bridge.shared import Ref
 
 T = TypeVar("T")
@@ -66,11 +66,17 @@ class House(Protocol):
     async def forums_with(self, address: str) -> Sequence[Forum]:
         """The forums that whoever has this address of the calling bridge is a member of, the one joined first first."""
 
-    async def attach(self, forum: str, address: str, members_only: bool = False) -> None:
-        """This address (a room) of the calling bridge gets the forum's posts from now on; those it missed are booked too.
+    async def attach(self, forum: str, address: str, members_only: bool = False, empty: bool = False) -> bool:
+        """This address (a room) of the calling bridge gets the forum's posts from now on.
 
-        `members_only`: nobody else is in it. Any other room gets nothing of a forum that is not public.
+        `members_only`: nobody else is in it. Any other room gets nothing of a forum that is not public. `empty`: it is new and nobody
+        is in it, so it is told first what was posted before (HistoryItem). True while that is so: let nobody in.
         """
+
+    async def told_before(
+        self, item: HistoryItem, post: int, revision: int, refs: Sequence[Ref] = (), failure: str = ""
+    ) -> None:
+        """A post of the item is in its room, as of that revision, under these names; or, with `failure`, can never be."""
 
     async def detach(self, address: str) -> None:
         """This room gets nothing any more but what is taken back."""

@@ -241,9 +241,9 @@ class QueueItem:
 class StateItem:
     """A forum is new, or its settings or members changed: make or mend what stands for it on your side (a room, a space), idempotently.
 
-    Its one target has the address "". Once there is a room, hand it to `house.attach`. Who has which place in it is told by addresses of
-    the channel of the bridge that is handed this: owners, moderators; members, where not everybody comes in by themselves, and who asked
-    to be one; who is shut out, and who may read and not write.
+    Its one target has the address "". Once there is a room, hand it to `house.attach`, which says whether it must stay closed yet.
+    Who has which place in it is told by addresses of the channel of the bridge that is handed this: owners, moderators; members, where
+    not everybody comes in by themselves, and who asked to be one; who is shut out, and who may read and not write.
     """
 
     forum: Forum
@@ -267,6 +267,19 @@ class MemberItem:
     here: bool
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryItem:
+    """What was said before the room was there: the next posts, in the order to say them in, with the times they were written at.
+
+    Say `house.told_before` after each: a lot that is tried again begins with the first one that was not. A post knows the names of those in
+    the same lot only by what you said yourself. Its room is closed until a StateItem comes after the last lot. May be empty.
+    """
+
+    id: int
+    forum: Forum
+    posts: tuple[Post, ...]
+
+
 Outbound = (
     PostItem
     | EditItem
@@ -277,6 +290,7 @@ Outbound = (
     | NoticeItem
     | DigestItem
     | DecisionItem
+    | HistoryItem
     | QueueItem
     | StateItem
     | MemberItem

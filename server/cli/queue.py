@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 
 from server.cli import show
 from server.cli.context import ACTOR, ConfigOption, JsonOption, opened
-from server.delivery import fuse, outbox
+from server.delivery import fuse, outbox, overview
 from server.desk import forums
 from server.errors import CommandError
 from server.i18n import _, ngettext
@@ -53,7 +53,7 @@ def list_(
 ) -> None:
     """List what is not sent, oldest first, and what is held and why."""
     with opened(config) as home:
-        held, rows = home.store.read_now(lambda tx: (_held(tx), outbox.listing(tx, limit, state)))
+        held, rows = home.store.read_now(lambda tx: (_held(tx), overview.listing(tx, limit, state)))
     facts = [_facts(row) for row in rows]
     if as_json:
         show.answer(True, {"held": held, "deliveries": facts}, "")
@@ -76,7 +76,7 @@ def retry(
     with opened(config) as home:
 
         def work(tx: Connection) -> int:
-            chosen = [row.id for row in outbox.listing(tx, MANY, "failed")] if every else _chosen(ids)
+            chosen = [row.id for row in overview.listing(tx, MANY, "failed")] if every else _chosen(ids)
             count = outbox.retry(tx, chosen, home.now())
             audit.record(tx, ACTOR, "queue retry", _thing(chosen), home.now())
             return count

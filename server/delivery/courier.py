@@ -12,10 +12,10 @@ from collections import Counter
 from sqlalchemy import Connection
 
 from server import log, metrics
-from server.bridge import Bridge, Failed, Later, Lot, Outcome, PostItem, Sent, Target
+from server.bridge import Bridge, Failed, HistoryItem, Later, Lot, Outcome, PostItem, Sent, Target
 from server.delivery import health, items, outbox
 from server.delivery.outbox import Settled
-from server.desk import Desk, place, posts
+from server.desk import Desk, history, place, posts
 from server.desk.names import Names
 from server.errors import Deferred
 from server.store.db import Store
@@ -176,6 +176,8 @@ class Courier:
             said = each.outcome
             health.bounced(tx, self._desk, each.subscription, said.refusal, said.code, said.detail, each.probe)
         for settled, lot in group:
+            if isinstance(lot.item, HistoryItem) and isinstance(settled.outcome, Sent):
+                history.went_on(tx, self._desk, lot.item)
             named = settled.outcome.refs if isinstance(settled.outcome, Sent) else ()
             if named and isinstance(lot.item, PostItem):
                 row = posts.get(tx, lot.item.post.id)

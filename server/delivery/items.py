@@ -19,10 +19,10 @@ from server.archive.masking import masked_post
 from server.archive.portable import port_post
 from server.bridge import Lot, Outbound, Target
 from server.delivery import announced, digests, letters, notices, private, receipts, wanted
-from server.desk import Desk, announce, forums, rooms
+from server.desk import Desk, announce, forums, history, rooms
 from server.desk import posts as desk_posts
 from server.moderation import queue
-from server.people import handles, identity
+from server.people import handles, identity, subscriptions
 from server.store.schema import forums as forums_table
 from server.store.schema import memberships, posts, reactions, revisions
 
@@ -168,10 +168,7 @@ def _is_gone(tx: Connection, ready: Ready) -> bool:
 def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | None:
     """The item in the port's words; None if nothing is left of it."""
     if ready.kind in POSTS:
-        post = port_post(tx, wanted.post_id(tx, ready.kind, ready.item_id), ready.channel, desk.base_url)
-        post = replace(post, writer=replace(post.writer, via=ready.via, hidden=_hides(tx, post.id)))
-        if ready.channel in desk.channels(takes_back=True):  # a room is as open as a page: no address is shown there
-            post = masked_post(post)
+        post = _post(tx, desk, wanted.post_id(tx, ready.kind, ready.item_id), ready.channel, ready.via)
         if ready.kind == "post":
             return bridge.PostItem(post)
         if ready.kind == "edit":
@@ -193,12 +190,30 @@ def _item(tx: Connection, desk: Desk, ready: Ready, shelf: Shelf) -> Outbound | 
         return announced.item(tx, desk, ready.kind, ready.item_id, ready.channel)
     if ready.kind == "decision":
         return _decision(tx, desk, ready)
+    if ready.kind == "history":
+        return _history(tx, desk, ready)
     row = letters.get(tx, ready.item_id)
     if row.template == receipts.TEMPLATE and receipts.is_gone(tx, row):
         return None
     if ready.kind == "notice":
         return private.notice(tx, desk, row, ready.channel, ready.secret)
     return private.letter(tx, desk, row, ready.channel, ready.via)
+
+
+def _post(tx: Connection, desk: Desk, post_id: int, channel: str, via: str | None) -> bridge.Post:
+    post = port_post(tx, post_id, channel, desk.base_url)
+    post = replace(post, writer=replace(post.writer, via=via, hidden=_hides(tx, post.id)))
+    # A room is as open as a page: no address is shown there.
+    return masked_post(post) if channel in desk.channels(takes_back=True) else post
+
+
+def _history(tx: Connection, desk: Desk, ready: Ready) -> bridge.HistoryItem:
+    room = subscriptions.by_id(tx, ready.item_id)
+    ids = history.untold(tx, room.forum_id, room.channel, room.address_id)
+    via = _via(tx, desk, ids)
+    forum = forums.view(forums.by_id(tx, room.forum_id), desk.base_url)
+    told = tuple(_post(tx, desk, each, ready.channel, via.get(each)) for each in ids)
+    return bridge.HistoryItem(ready.item_id, forum, told)
 
 
 def _decision(tx: Connection, desk: Desk, ready: Ready) -> bridge.DecisionItem | None:

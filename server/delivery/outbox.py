@@ -25,7 +25,7 @@ from server.store.schema import (
     server_state,
     subscriptions,
 )
-from server.store.upsert import insert_from, insert_rows
+from server.store.upsert import insert_from, insert_new, insert_rows
 
 UNIQUE = ["item_kind", "origin", "channel", "address_id"]
 OPEN = ("due", "claimed")
@@ -94,6 +94,27 @@ def kept_changed(tx: Connection, kind: str, item_id: int, now: int, channel: str
     again = {"state": "due", "not_before": now, "created_at": now, "settled_at": None, "detail": None}
     db.after(tx, "outbox")
     return tx.execute(deliveries.update().where(mine).values(**again)).rowcount > 0
+
+
+def book_history(tx: Connection, subscription_id: int, channel: str, address_id: int, forum_id: int, now: int) -> None:
+    """Book what a room is told of the time before it, behind what waits already; unless it is booked or under way."""
+    values = _values("history", subscription_id, channel, address_id, now)
+    values |= {"forum_id": forum_id, "subscription_id": subscription_id}
+    if not insert_new(tx, deliveries, values, UNIQUE):
+        mine = sa.and_(_d.item_kind == "history", _d.item_id == subscription_id, _d.state.not_in(("due", "claimed")))
+        again = {"state": "due", "not_before": now, "created_at": now, "settled_at": None, "detail": None}
+        tx.execute(deliveries.update().where(mine).values(**again))
+    db.after(tx, "outbox")
+
+
+def was_told(
+    tx: Connection, post: Row[Any], channel: str, address_id: int, subscription_id: int, failure: str, now: int
+) -> bool:
+    """A post is at that address without having been booked for it by itself, or never will be. False: that is known already."""
+    values = _values("post", post.id, channel, address_id, now) | {"origin": post.origin, "settled_at": now}
+    values |= {"forum_id": post.forum_id, "subscription_id": subscription_id, "order_key": post.thread_id}
+    state = {"state": "failed", "detail": failure[:1_000]} if failure else {"state": "sent"}
+    return insert_new(tx, deliveries, values | state, UNIQUE)
 
 
 def redirect(tx: Connection, old: int, new: int, subscription_id: int, now: int) -> None:
@@ -359,26 +380,6 @@ def next_due(tx: Connection, channel: str) -> int | None:
     """When the next row of a channel is due."""
     at = tx.scalar(sa.select(sa.func.min(_d.not_before)).where(_d.channel == channel, _d.state == "due"))
     return None if at is None else int(at)
-
-
-def counts(tx: Connection) -> list[Row[Any]]:
-    """(channel, state, number) of everything that is not settled."""
-    open_states = ("due", "claimed", "held", "failed")
-    grouped = sa.select(_d.channel, _d.state, sa.func.count().label("number")).group_by(_d.channel, _d.state)
-    return list(tx.execute(grouped.where(_d.state.in_(open_states))))
-
-
-def listing(tx: Connection, limit: int = 100, state: str | None = None) -> list[Row[Any]]:
-    """Rows that are not sent, oldest first, with the address and the forum's slug."""
-    query = (
-        sa.select(deliveries, addresses.c.address, forums.c.slug.label("forum"))
-        .outerjoin(addresses, addresses.c.id == _d.address_id)
-        .outerjoin(forums, forums.c.id == _d.forum_id)
-        .order_by(_d.id)
-        .limit(limit)
-    )
-    states = (state,) if state else ("due", "claimed", "held", "failed")
-    return list(tx.execute(query.where(_d.state.in_(states))))
 
 
 def retry(tx: Connection, ids: Sequence[int], now: int) -> int:

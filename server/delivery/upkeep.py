@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from server import clock, jobs, log, metrics
-from server.delivery import digests, health, outbox, slices
+from server.delivery import digests, health, outbox, overview, slices
 from server.desk import Desk, book, conversation, decide, flagging, forums, posts, reports
 from server.errors import Deferred
 from server.people import subscriptions
@@ -38,7 +38,7 @@ async def run(store: Store, desk: Desk, holder: str, host: str) -> None:
             if desk.now() >= next_sweep:
                 next_sweep = desk.now() + EVERY_MS
                 await store.write(_sweep, desk, holder, host)
-                _show(await store.read(outbox.counts))
+                _show(await store.read(overview.counts))
             if desk.now() >= next_health:
                 next_health = desk.now() + HEALTH_EVERY_MS
                 await store.write(health.sweep, desk.now())

@@ -20,7 +20,6 @@ from server.store.schema import addresses, deliveries, forums, memberships, post
 FANOUT = 5_000  # receivers; above that a post is booked in slices
 SLICE = 1_000
 LAST = 2**62  # after every subscription's id
-MISSED = 1_000  # posts that a new room is given
 
 _a, _s, _m = addresses.c, subscriptions.c, memberships.c
 _earlier, _parent = posts.alias("earlier"), posts.alias("parent")
@@ -64,6 +63,7 @@ RECEIVERS: Select[Any] = (
         _s.id > bindparam("after"),
         _s.id <= bindparam("until"),
         _s.state == "active",
+        ~_s.filling,
         _wanted,
         sa.or_(~_is_talk, _s.person_id.is_(None), _s.conversations == "each"),
         sa.or_(_s.person_id.is_(None), _s.person_id.not_in(marks.people(marks.MUTED))),
@@ -74,7 +74,8 @@ RECEIVERS: Select[Any] = (
     .order_by(_s.id)
 )
 """Deliveries of a post: each active subscription of the forum whose mode wants it, never its author's own unless they ask for it,
-never the room that it came from, and nobody who muted its thread. Settle time binds the channels that cannot take back what they sent."""
+never the room that it came from nor one that is still told what was before, and nobody who muted its thread.
+Settle time binds the channels that cannot take back what they sent."""
 
 _DIRECT: Select[Any] = (
     sa.select(
@@ -172,14 +173,6 @@ def change(tx: Connection, desk: Desk, kind: str, item_id: int, post_id: int, bu
     `but_not`: the channel where the change was made, which shows it already.
     """
     outbox.book_change(tx, kind, item_id, post_id, but_not, now, desk.channels(takes_back=True))
-
-
-def missed(tx: Connection, desk: Desk, forum: Row[Any], subscription_id: int, now: int) -> None:
-    """A room that is new gets what was posted before it was there, oldest first."""
-    mine = (posts.c.forum_id == forum.id, posts.c.state == "published", posts.c.imported.is_(False))
-    latest = sa.select(posts).where(*mine).order_by(posts.c.seq.desc()).limit(MISSED)
-    for row in reversed(tx.execute(latest).all()):
-        outbox.book_post(tx, RECEIVERS, facts(desk, row, 0, now, subscription_id - 1, subscription_id))
 
 
 def tend(tx: Connection, desk: Desk, forum_id: int, now: int) -> None:

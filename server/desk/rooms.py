@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from server import bridge
 from server.bridge import Ref
 from server.delivery import outbox
-from server.desk import Desk, book, forums, place
+from server.desk import Desk, forums, history, place
 from server.desk.names import Names
 from server.i18n import _
 from server.moderation import bans
@@ -71,14 +71,20 @@ def _banned(tx: Connection, desk: Desk, forum_id: int, channel: str, here: Seque
     return tuple(dict.fromkeys([*(row.address for row in here if row.state == "banned"), *named]))
 
 
-def attach(tx: Connection, desk: Desk, channel: str, slug: str, address: str, members_only: bool) -> None:
-    """The room gets the forum's posts from now on, and those that it missed. Raises NotFound, Rejected."""
-    forum = forums.get(tx, slug)
+def attach(
+    tx: Connection, desk: Desk, channel: str, slug: str, address: str, members_only: bool, empty: bool = False
+) -> bool:
+    """The room gets the forum's posts from now on; one that is `empty` is told first what was posted before.
+
+    Whether it still is, and must be kept closed. Raises NotFound, Rejected.
+    """
+    forum, now = forums.get(tx, slug), desk.now()
     forums.lock(tx, forum.id)
     if subscriptions.room_forum(tx, channel, address) == forum.id:
-        return
-    subscription = _subscribed(tx, forum.id, channel, address, members_only, desk.now())
-    book.missed(tx, desk, forum, subscription, desk.now())
+        known = subscriptions.at(tx, forum.id, identity.ensure_room(tx, channel, address, now))
+        return known is not None and known.filling and history.fill(tx, desk, forum.id, known.id, now)
+    subscription = _subscribed(tx, forum.id, channel, address, members_only, now)
+    return empty and history.fill(tx, desk, forum.id, subscription, now)
 
 
 def detach(tx: Connection, channel: str, address: str) -> None:
@@ -104,7 +110,7 @@ def move(tx: Connection, desk: Desk, channel: str, slug: str, old: str, new: str
 
 def _subscribed(tx: Connection, forum_id: int, channel: str, address: str, members_only: bool, now: int) -> int:
     subscription = subscriptions.attach_room(tx, forum_id, identity.ensure_room(tx, channel, address, now), now)
-    subscriptions.change(tx, subscription, {"members_only": members_only})
+    subscriptions.change(tx, subscription, {"members_only": members_only, "filling": False})
     return subscription
 
 

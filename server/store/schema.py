@@ -177,6 +177,7 @@ subscriptions = Table(  # a target of posts, nothing else
     Column("stopped_at", BigInteger),
     _words("stop_reason", ""),  # bounces | complaint
     _flag("members_only", False),  # of a room: nobody but members is in it
+    _flag("filling", False),  # of a room: it is told what was posted before, and nothing else yet
     _number("digest_hour", 7),  # of the day where the person lives
     _number("digest_day", 0),  # of the week, 0 is Monday
     _number("digest_seq"),  # posts up to this number were digested
@@ -455,7 +456,7 @@ deliveries = Table(
     _id(),
     Column(
         "item_kind", String, nullable=False
-    ),  # post edit retraction reaction correction letter notice digest state decision queue entry flag hook
+    ),  # post edit retraction reaction correction letter notice digest state history decision queue entry flag hook
     Column("item_id", Id, nullable=False),
     Column("origin", Id, nullable=False),  # posts.origin for a post, else the item's id: once per origin and mailbox
     _to("forums", "forum_id", null=True),

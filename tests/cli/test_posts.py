@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from server.bridge import WEB, Accepted, Author, Duplicate, Failed, Held, Later, NewPost, Proof, Ref, Sent
-from server.delivery import outbox
+from server.delivery import outbox, overview
 from server.house import Household
 from server.store.schema import deliveries, posts
 from tests.cli.conftest import Operator, letter
@@ -35,7 +35,7 @@ def _say(home: Household, outcomes: dict[str, Any]) -> None:
     def work(tx: sa.Connection) -> None:
         now = home.now()
         rows = outbox.claim(tx, made.traits, "test", 100, now)
-        shown = {row.id: row.address for row in outbox.listing(tx, 100)}
+        shown = {row.id: row.address for row in overview.listing(tx, 100)}
         settled = [
             outbox.Settled(row.id, row.attempts, outcomes[shown[row.id]]) for row in rows if shown[row.id] in outcomes
         ]

@@ -12,10 +12,9 @@ from sqlalchemy import Connection
 
 from server.bridge import MESSAGE_ID, Author, NewPost, Proof, Ref
 from server.content.attachments import Blobs
-from server.desk import Desk, accept, book, bring, forums
+from server.desk import Desk, accept, bring, forums
 from server.desk.bring import Brought, Old
 from server.desk.prepare import prepare
-from server.people import identity, subscriptions
 from server.store.db import Store
 from server.store.schema import addresses, changes, deliveries, memberships, originals, people, posts, refs, threads
 from tests.desk.conftest import POST, ROOM
@@ -163,20 +162,6 @@ def test_a_new_post_goes_on_after_old_ones_and_answers_them(shelf: Shelf) -> Non
     assert state["<now>"] == (1_201, "<p3>", "<p3>")
     forum = shelf.store.read_now(forums.get, "pools")
     assert forum.fuse_reason is None
-
-
-def test_a_room_is_not_given_old_posts(shelf: Shelf) -> None:
-    shelf.bring(shelf.new("a"))
-    shelf.accept(shelf.new("b"))
-
-    def work(tx: Connection) -> None:
-        forum = forums.get(tx, "pools")
-        room = identity.ensure_room(tx, "room", "#pools", NOW)
-        book.missed(tx, shelf.desk, forum, subscriptions.attach_room(tx, forum.id, room, NOW), NOW)
-
-    shelf.store.write_now(work)
-    booked = [row.item_id for row in shelf.rows(deliveries) if row.item_kind == "post"]
-    assert booked == [row.id for row in shelf.rows(posts) if row.message_id == "<b>"]
 
 
 def test_who_has_no_address_is_refused_and_the_others_are_taken(shelf: Shelf) -> None:

@@ -14,6 +14,7 @@ from server.bridge import (
     DecisionItem,
     EditItem,
     Failed,
+    HistoryItem,
     House,
     Inbound,
     Later,
@@ -73,7 +74,15 @@ class MemoryBridge:
             if self.away:
                 settle(target, Later("away", down=True))
             elif isinstance(lot.item, StateItem):
-                await self.house.attach(lot.item.forum.slug, f"{self.room}/{lot.item.forum.slug}")
+                name = f"{self.room}/{lot.item.forum.slug}"
+                is_new = await self.house.forum_of(name) is None
+                await self.house.attach(lot.item.forum.slug, name, empty=is_new)
+                settle(target, Sent())
+            elif isinstance(lot.item, HistoryItem):
+                for each in lot.item.posts:
+                    self.said.append(("post", each.fresh_text.strip(), each.number))
+                    refs = (Ref(NAME, f"{self.room}-{each.id}"),)
+                    await self.house.told_before(lot.item, each.id, each.revision, refs)
                 settle(target, Sent())
             elif isinstance(lot.item, PostItem | EditItem | RetractionItem | ReactionItem):
                 kind = type(lot.item).__name__.removesuffix("Item").lower()

@@ -30,6 +30,7 @@ def upgrade() -> None:
     op.add_column(
         "subscriptions", sa.Column("members_only", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.add_column("subscriptions", sa.Column("filling", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("forums", sa.Column("plain_replies", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.create_table(
         "decisions",

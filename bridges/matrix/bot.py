@@ -11,7 +11,6 @@ from bridges.matrix.account import Account
 from bridges.matrix.bridge import MatrixBridge
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.lease import Lease
-from bridges.matrix.recover import Recovery
 from bridges.matrix.sync import Sync
 from bridges.matrix.voice import OneVoice
 from bridges.matrix.wire import Trouble
@@ -43,7 +42,7 @@ class BotBridge(MatrixBridge):
     async def run(self) -> None:
         """Hear as the account, in one process of all. Raises ConfigError where the homeserver knows us as somebody else."""
         assert isinstance(self._ghosts, OneVoice)
-        sync = Sync(self._house, self._ghosts, self._listener.wake, self._on_doubt)
+        sync = Sync(self._house, self._ghosts, self._listener.wake, self._well, self._on_doubt)
         try:
             await self._verify()
             await Lease(self._house, "sync").run(lambda: self._hear(sync))
@@ -56,11 +55,13 @@ class BotBridge(MatrixBridge):
             group.create_task(sync.run())
             group.create_task(self._recover())
 
-    async def _recover(self) -> None:
-        await Recovery(self._house, self._ghosts).run()
-
     def _registered(self) -> None:
         """There is no registration."""
+
+    async def _well(self) -> None:
+        closed = await self._closed()
+        self._house.report(not closed, closed)
+        self._up.set()
 
     async def _verify(self) -> None:
         while True:

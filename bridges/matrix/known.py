@@ -6,6 +6,7 @@ A public room has an alias; one for members has none, and is told by a state eve
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +14,9 @@ from bridges.matrix.names import ROOM_MARK, escaped, forum_alias, is_id
 from bridges.matrix.powers import stands_above
 from bridges.matrix.wire import Ghost, Trouble
 from server.bridge import Forum, House
+
+Aliased = Callable[[Ghost, str], Awaitable[str | None]]
+"""The room of ours that an alias is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +31,15 @@ class Room:
 class Known:
     """Rows of the house's: `room` by forum."""
 
-    def __init__(self, house: House, whose: str) -> None:
-        self._house, self._whose = house, whose
+    def __init__(self, house: House, whose: str, aliased: Aliased) -> None:
+        self._house, self._whose, self._aliased = house, whose, aliased
 
     async def of(self, bot: Ghost, forum: Forum) -> Room | None:
         """The forum's room. Raises Trouble."""
         stored = await self._house.write(lambda rows: rows.get("room", forum.slug))
         if stored is not None:
             return Room(**json.loads(stored))
-        aliased = await found(bot, forum_alias(forum.slug, self._whose))
+        aliased = await self._aliased(bot, forum_alias(forum.slug, self._whose))
         if aliased is not None:
             return Room(aliased, False, await creators(bot, aliased))
         return await self._marked(bot, forum) if forum.visibility != "public" else None

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from bridges.matrix import known, powers
+from bridges.matrix.aliases import Aliases
 from bridges.matrix.barred import Barred, PutOut, shuts_out
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.history import is_empty
@@ -34,7 +35,8 @@ class Rooms:
 
     def __init__(self, house: House, ghosts: Ghosts, barred: Barred) -> None:
         self._house, self._ghosts, self._barred = house, ghosts, barred
-        self._known = Known(house, ghosts.ours)
+        self._aliases = Aliases(house, ghosts.one_for_all)
+        self._known = Known(house, ghosts.ours, self._aliases.room)
         self._server = home(ghosts.ours)
         self.places = Places(house, self._server)
         self._one_at_a_time = asyncio.Lock()  # two forums of a community would both make its space
@@ -152,13 +154,8 @@ class Rooms:
     async def _alias(self, bot: Ghost, forum: Forum, room: str) -> None:
         """Our alias leads to the room, which may have others of its own."""
         alias = forum_alias(forum.slug, self._ghosts.ours)
-        path = f"/_matrix/client/v3/directory/room/{escaped(alias)[0]}"
-        there = await known.found(bot, alias)
-        if there == room:
+        if not await self._aliases.lead(bot, alias, room):
             return
-        if there is not None:
-            await bot.call("DELETE", path)
-        await bot.call("PUT", path, {"room_id": room})
         now = await known.state(bot, room, "m.room.canonical_alias")
         also = now.get("alt_aliases")
         others = [other for other in (now.get("alias"), *(also if isinstance(also, list) else [])) if other != alias]
@@ -183,7 +180,7 @@ class Rooms:
         with suppress(Trouble):
             await self._list(bot, old.id, False)
         with suppress(Trouble):
-            space = await known.found(bot, community_alias(forum.community.slug, self._ghosts.ours))
+            space = await self._aliases.room(bot, community_alias(forum.community.slug, self._ghosts.ours))
             if space is not None:
                 await self._mend(bot, space, {"m.space.child": {}}, old.id)
         with suppress(Trouble):
@@ -195,7 +192,7 @@ class Rooms:
         version = await self._usual_version(bot)
         creators = [bot.user_id] if powers.stands_above(version) else []
         if forum.visibility == "public":
-            room = await self._created(
+            room = await self._aliases.made(
                 bot, forum_alias(forum.slug, self._ghosts.ours), _room(forum, bot.user_id, version)
             )
             return Room(room, False, creators)
@@ -206,28 +203,13 @@ class Rooms:
         answer = await bot.call("GET", "/_matrix/client/v3/capabilities")
         return str(answer.get("capabilities", {}).get("m.room_versions", {}).get("default", ""))
 
-    async def _created(self, bot: Ghost, alias: str, wish: dict[str, Any]) -> str:
-        try:
-            answer = await bot.call(
-                "POST", "/_matrix/client/v3/createRoom", wish | {"room_alias_name": alias[1:].partition(":")[0]}
-            )
-        except Trouble as trouble:
-            if trouble.code != "M_ROOM_IN_USE" and trouble.status != 409:
-                raise
-            # Made a moment ago by another process, or by an attempt whose answer was lost (Synapse answers 409 M_UNKNOWN then).
-            found = await known.found(bot, alias)
-            if found is None:
-                raise
-            return found
-        return str(answer["room_id"])
-
     async def _in_its_space(self, bot: Ghost, forum: Forum, room: str) -> None:
         """A room for members is in none: who is in one forum would learn there which others there are."""
         alias = community_alias(forum.community.slug, self._ghosts.ours)
-        space = await known.found(bot, alias)
+        space = await self._aliases.room(bot, alias)
         if space is None:
             wish = _space(forum, bot.user_id, await self._usual_version(bot))
-            space = await self._created(bot, alias, wish)
+            space = await self._aliases.made(bot, alias, wish)
         name = {"m.room.name": {"name": forum.community.name}, "m.room.join_rules": {"join_rule": "public"}}
         await self._come_in(bot, space)
         await self._mend(bot, space, name)

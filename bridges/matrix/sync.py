@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -39,9 +39,15 @@ class Sync:
     """Hears for one account. Rows: `sync`, the token to go on from; `synced`, a room that we heard from before."""
 
     def __init__(
-        self, house: House, voices: OneVoice, arrived: Callable[[], None], doubt: Callable[[str], None]
+        self,
+        house: House,
+        voices: OneVoice,
+        arrived: Callable[[], None],
+        well: Callable[[], Awaitable[None]],
+        doubt: Callable[[str], None],
     ) -> None:
-        self._house, self._voices, self._arrived, self._doubt = house, voices, arrived, doubt
+        self._house, self._voices = house, voices
+        self._arrived, self._well, self._doubt = arrived, well, doubt
         self.timeline, self.wait = TIMELINE, WAIT_SECONDS
 
     async def run(self) -> None:
@@ -50,7 +56,7 @@ class Sync:
         while True:
             try:
                 await self.once(0.0 if was_away else self.wait)
-                self._house.report(True)
+                await self._well()
                 if was_away:
                     self._house.nudge()
                 pause, was_away, self.timeline = SHORTEST_PAUSE, False, most

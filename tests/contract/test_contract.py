@@ -1,6 +1,7 @@
 """What every bridge promises, asked of each folder in `bridges/` and of one that is dropped in by this test.
 
-A bridge's own folder says how to set it up: `bridges/NAME/tests/contract.py` (SETTINGS, ADDRESS, UNREACHABLE).
+A bridge's own folder says how to set it up: `bridges/NAME/tests/contract.py` (SETTINGS, ADDRESS, UNREACHABLE). One that runs in more
+than one mode has `contract_MODE.py` beside it, which may `set_up` what an operator would have done in its directory.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -35,26 +37,49 @@ def dropped_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     bridges.__path__.remove(str(place))
 
 
-@pytest.fixture(params=[*NAMES, "memory"])
-def module(request: pytest.FixtureRequest) -> ModuleType:
-    return importlib.import_module(f"bridges.{request.param}")
+@dataclass(frozen=True)
+class Case:
+    """A bridge in one of its modes: its folder, and the module that says how to set it up."""
+
+    module: ModuleType
+    contract: ModuleType
 
 
-def contract(module: ModuleType) -> ModuleType:
-    inside = "contract" if module.__name__.endswith("memory") else "tests.contract"
-    return importlib.import_module(f"{module.__name__}.{inside}")
+def cases(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The modules of each: the folder's, and its contract's."""
+    for name in names:
+        inside = sorted(Path(bridges.__path__[0], name, "tests").glob("contract*.py"))
+        yield from ((f"bridges.{name}", f"bridges.{name}.tests.{found.stem}") for found in inside)
 
 
-def make(module: ModuleType, tmp_path: Path, **more: object) -> tuple[bridge.Bridge, RecordingHouse]:
+CASES = [*cases(NAMES), ("bridges.memory", "bridges.memory.contract")]
+
+
+@pytest.fixture(params=CASES, ids=[contract for _module, contract in CASES])
+def case(request: pytest.FixtureRequest) -> Case:
+    return opened(request.param)
+
+
+def opened(names: tuple[str, str]) -> Case:
+    return Case(*(importlib.import_module(name) for name in names))
+
+
+def make(case: Case, tmp_path: Path, **more: object) -> tuple[bridge.Bridge, RecordingHouse]:
     house = RecordingHouse(data_dir=str(tmp_path))
-    values = contract(module).SETTINGS | more
+    if hasattr(case.contract, "set_up"):
+        case.contract.set_up(tmp_path)
+    return created(case, house, **more), house
+
+
+def created(case: Case, house: RecordingHouse, **more: object) -> bridge.Bridge:
+    values = case.contract.SETTINGS | more
     ready = {
         key: value.replace(":0", f":{free_port()}") if isinstance(value, str) else value
         for key, value in values.items()
     }
-    made = module.create(house, module.Settings(**ready))
+    made: bridge.Bridge | None = case.module.create(house, case.module.Settings(**ready))
     assert made is not None
-    return made, house
+    return made
 
 
 def post(number: int = 1) -> Post:
@@ -88,14 +113,14 @@ def test_it_is_found_without_being_named() -> None:
     assert set(app.discover()) == {*NAMES, "memory"}
 
 
-def test_each_setting_has_a_default_and_a_description(module: ModuleType) -> None:
-    module.Settings()
-    assert all(field.description for field in module.Settings.model_fields.values())
+def test_each_setting_has_a_default_and_a_description(case: Case) -> None:
+    case.module.Settings()
+    assert all(field.description for field in case.module.Settings.model_fields.values())
 
 
-def test_its_traits_are_usable(module: ModuleType, tmp_path: Path) -> None:
-    traits = make(module, tmp_path)[0].traits
-    assert traits.channel == module.__name__.rpartition(".")[2]
+def test_its_traits_are_usable(case: Case, tmp_path: Path) -> None:
+    traits = make(case, tmp_path)[0].traits
+    assert traits.channel == case.module.__name__.rpartition(".")[2]
     assert traits.backoff_ms
     assert list(traits.backoff_ms) == sorted(traits.backoff_ms)
     assert min(traits.backoff_ms) > 0
@@ -103,16 +128,16 @@ def test_its_traits_are_usable(module: ModuleType, tmp_path: Path) -> None:
     assert traits.lease_ms >= 60_000
 
 
-async def test_it_prepares_offline_and_again(module: ModuleType, tmp_path: Path) -> None:
-    made, _house = make(module, tmp_path)
+async def test_it_prepares_offline_and_again(case: Case, tmp_path: Path) -> None:
+    made, _house = make(case, tmp_path)
     await made.prepare()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     await made.prepare()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-async def test_it_hears_until_it_is_cancelled(module: ModuleType, tmp_path: Path) -> None:
-    made, _house = make(module, tmp_path)
+async def test_it_hears_until_it_is_cancelled(case: Case, tmp_path: Path) -> None:
+    made, _house = make(case, tmp_path)
     await made.prepare()
     hearing = asyncio.create_task(made.run())
     await asyncio.sleep(0.2)
@@ -122,20 +147,20 @@ async def test_it_hears_until_it_is_cancelled(module: ModuleType, tmp_path: Path
         await asyncio.wait_for(hearing, 15)
 
 
-async def test_a_far_side_that_is_away_loses_nothing(module: ModuleType, tmp_path: Path) -> None:
-    away = contract(module).UNREACHABLE
+async def test_a_far_side_that_is_away_loses_nothing(case: Case, tmp_path: Path) -> None:
+    away = case.contract.UNREACHABLE
     if away is None:
         return
-    made, _house = make(module, tmp_path, **away)
+    made, _house = make(case, tmp_path, **away)
     await made.prepare()
-    addresses = [contract(module).TARGET, contract(module).TARGET + "x"]
+    addresses = [case.contract.TARGET, case.contract.TARGET + "x"]
     heard = await say(made, PostItem(post()), addresses)
     assert set(heard) == set(addresses)
     assert all(isinstance(outcome, bridge.Later) for outcome in heard.values())
 
 
-async def test_what_it_cannot_say_is_settled_all_the_same(module: ModuleType, tmp_path: Path) -> None:
-    made, _house = make(module, tmp_path, **(contract(module).UNREACHABLE or {}))
+async def test_what_it_cannot_say_is_settled_all_the_same(case: Case, tmp_path: Path) -> None:
+    made, _house = make(case, tmp_path, **(case.contract.UNREACHABLE or {}))
     await made.prepare()
     notice = NoticeItem(1, forum(), "Hello", "Hello\n", "<n@talk.test>")
     heard = await say(made, notice, ["nobody"])
@@ -144,11 +169,11 @@ async def test_what_it_cannot_say_is_settled_all_the_same(module: ModuleType, tm
 
 @given(junk=st.text(max_size=300))
 def test_it_claims_only_what_it_can_normalise(junk: str) -> None:
-    for name in [*NAMES, "memory"]:
-        found = importlib.import_module(f"bridges.{name}")
-        made, _house = make(found, Path())
+    for names in CASES:
+        case = opened(names)
+        made = created(case, RecordingHouse())
         assert isinstance(made, bridge.Claims)
         normal = made.claims(junk)
         assert normal is None or made.claims(normal) == normal
-        ours = contract(found).ADDRESS
+        ours = case.contract.ADDRESS
         assert made.claims(ours) == ours

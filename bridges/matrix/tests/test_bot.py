@@ -15,13 +15,15 @@ from aiohttp import web
 
 from bridges.matrix import BotBridge, Settings, account
 from bridges.matrix.account import Account
+from bridges.matrix.aliases import Aliases
 from bridges.matrix.lease import Lease
 from bridges.matrix.tests.homeserver import Asked, Homeserver, error
 from bridges.matrix.tests.samples import Outcomes, lot, picture, post, said
 from bridges.matrix.tests.told import ROOM, USER, Told
+from bridges.matrix.wire import Trouble
 from server.bridge import EditItem, Outbound, Outcome, PostItem, ReactionItem, RetractionItem, Sent
 from server.errors import CommandError, ConfigError
-from tests.fakes import RecordingHouse
+from tests.fakes import RecordingHouse, forum
 
 
 # Saying
@@ -216,3 +218,57 @@ async def test_nobody_waits_for_a_process_of_this_machine_that_has_ended(house: 
     assert await house.write(Lease(house, "sync", process=ended.pid).take)
     assert await house.write(Lease(house, "sync").take)
     assert not await house.write(Lease(house, "sync", process=os.getppid()).take)
+
+
+# Rooms
+async def test_a_room_whose_alias_is_refused_has_none_and_is_found_again(
+    bot: BotBridge, homeserver: Homeserver, house: RecordingHouse
+) -> None:
+    def refuse(asked: Asked) -> web.StreamResponse | None:
+        if "/directory/room/" in asked.path:
+            return error(404, "M_NOT_FOUND")
+        if asked.path.endswith("/createRoom") and "room_alias_name" in asked.body:
+            return error(400, "M_EXCLUSIVE")
+        return None
+
+    homeserver.before = refuse
+    aliases = Aliases(house, free=True)
+    us = await bot._ghosts.bot()
+    room = await aliases.made(us, "#junto_tides:hs.test", {"name": "Tide pools"})
+    assert homeserver.made[-1] == {"name": "Tide pools"}
+    assert await aliases.room(us, "#junto_tides:hs.test") == room
+    with pytest.raises(Trouble):
+        await Aliases(house, free=False).made(us, "#_junto_tides:hs.test", {"name": "Tide pools"})
+
+
+async def test_an_alias_that_somebody_else_has_taken_leads_to_no_room_of_ours(
+    bot: BotBridge, homeserver: Homeserver, house: RecordingHouse
+) -> None:
+    def taken(asked: Asked) -> web.StreamResponse | None:
+        if "/directory/room/" in asked.path:
+            return web.json_response({"room_id": "!theirs"})
+        if asked.path.endswith("/joined_rooms"):
+            return web.json_response({"joined_rooms": ["!ours"]})
+        if asked.path.endswith("/createRoom") and "room_alias_name" in asked.body:
+            return error(400, "M_ROOM_IN_USE")
+        return None
+
+    homeserver.before = taken
+    aliases, us = Aliases(house, free=True), await bot._ghosts.bot()
+    assert await aliases.room(us, "#junto_tides:hs.test") is None
+    assert await aliases.made(us, "#junto_tides:hs.test", {}) == "!made1"
+    assert await aliases.room(us, "#junto_tides:hs.test") == "!made1"
+
+
+# The doctor
+async def test_the_doctor_asks_for_the_account_and_makes_no_registration(
+    bot: BotBridge, told: Told, house: RecordingHouse
+) -> None:
+    checks = {check.name: check for check in await bot.checks([forum()], {})}
+    assert checks["account"].ok
+    assert "homeserver to us" not in checks
+    assert not bot.registration_path.exists()
+    bot.token_path.unlink()
+    bot._account = None
+    (missing,) = await bot.checks([forum()], {})
+    assert (missing.ok, missing.fix) == (False, "Run `junto matrix login`.")

@@ -23,7 +23,7 @@ from tests.fakes import RecordingHouse
 @pytest.fixture
 def sync(bot: BotBridge, house: RecordingHouse) -> Sync:
     assert isinstance(bot._ghosts, OneVoice)
-    return Sync(house, bot._ghosts, bot._listener.wake, lambda _: None)
+    return Sync(house, bot._ghosts, bot._listener.wake, bot._well, lambda _: None)
 
 
 def stored(house: RecordingHouse) -> list[str]:

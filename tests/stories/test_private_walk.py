@@ -14,6 +14,8 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 
+from server.desk import forums
+from server.people import membership
 from server.store.schema import addresses, deliveries, people, posts, subscriptions, thread_marks
 from tests.peers.net import free_port
 from tests.peers.postfix import Postfix
@@ -190,3 +192,40 @@ async def test_commands_act_and_are_answered_in_private(shore: Town, postfix: Po
     seen = await asyncio.to_thread(synapse.messages, bruno, room)
     assert not [event for event in seen if event["content"].get("msgtype") == "m.notice"]
     assert [row.mode for row in await shore.rows(sa.select(subscriptions.c.mode))]
+
+
+async def test_a_ghost_that_is_named_reaches_its_author_and_goes_with_them(
+    shore: Town, postfix: Postfix, synapse: Synapse
+) -> None:
+    ana = f"ana@{postfix.member_domain()}"
+    pools = await shore.forum("pools")
+    ana_id = await shore.member("pools", ana, "Ana", mode="mentions")
+    bruno = await asyncio.to_thread(synapse.register, "bruno")
+    room = await in_room(shore, synapse, bruno, "pools")
+    await send(postfix, letter(f"Ana <{ana}>", pools, "Limpets", "Come!\n", "<l@x.test>"), ana, pools)
+    ghost = (await message(shore, synapse, bruno, room, "Come!"))["sender"]
+
+    await say(synapse, bruno, room, "!junto topic Nets\nFor nobody in particular")
+    pill = f'<a href="https://matrix.to/#/{ghost}">Ana</a>'
+    more = {"format": "org.matrix.custom.html", "formatted_body": f"{pill}, bring a net"}
+    await say(synapse, bruno, room, "!junto topic Buckets\nno name")
+    topic = await say(synapse, bruno, room, "Ana, bring a net", **more, **{"m.mentions": {"user_ids": [ghost]}})
+    named = await nth(postfix, ana, 1)
+    assert "bring a net" in named.get_body(("plain",)).get_content()
+    assert topic
+
+    def renamed(tx: sa.Connection) -> None:
+        forum = forums.get(tx, "pools")
+        membership.leave(tx, forum.id, ana_id)
+        forums.changed(tx, forum.id, "member", ana_id, shore.home.now())
+
+    await shore.home.store.write(renamed)
+    path = f"/_matrix/client/v3/rooms/{quote(room)}/state/m.room.member/{quote(ghost)}"
+
+    async def gone() -> bool:
+        return (await asyncio.to_thread(synapse.call, "GET", path, None, bruno.token))["membership"] == "leave"
+
+    await shore.until(gone, "the ghost to leave")
+    profile = await asyncio.to_thread(synapse.call, "GET", f"/_matrix/client/v3/profile/{ghost}", None, bruno.token)
+    assert profile["displayname"] == "A former member"
+    assert len(await arrived(postfix, ana, 1)) == 1

@@ -10,7 +10,22 @@ import typer
 from typer.core import TyperGroup
 
 from server.bridge import Commands
-from server.cli import backup, ban, community, doctor, forum, held, init, member, moving, queue, serve, show, trace
+from server.cli import (
+    backup,
+    ban,
+    community,
+    doctor,
+    forum,
+    held,
+    init,
+    member,
+    moving,
+    person,
+    queue,
+    serve,
+    show,
+    trace,
+)
 from server.cli.context import ConfigOption, JsonOption, built
 from server.errors import CommandError
 from server.i18n import _
@@ -100,6 +115,7 @@ app.command("serve")(serve.serve)
 app.add_typer(community.app, name="community")
 app.add_typer(forum.app, name="forum")
 app.add_typer(member.app, name="member")
+app.add_typer(person.app, name="person")
 app.add_typer(held.app, name="held")
 app.add_typer(ban.app, name="ban")
 app.add_typer(queue.app, name="queue")

@@ -26,7 +26,7 @@ _YES = frozenset(("yes", "confirm", "ok", "okay"))
 
 def other(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, value: str) -> tuple[str, str]:
     """(channel, address) that somebody names as theirs too. Raises CommandError for no address, their own, or too many."""
-    if bans.shut_out_of(tx, person_id):
+    if is_shut_out(tx, person_id):
         raise CommandError(_("link: this cannot be done while you are banned from a forum here."))
     asked = audit.count(tx, f"person:{person_id}", ASKED, forum.id, desk.now() - letters.ONCE_IN)
     if asked >= ASKED_A_DAY:
@@ -75,7 +75,7 @@ def confirmed(tx: Connection, desk: Desk, forum: Row[Any], facts: Mapping[str, A
     asker = identity.person_at(tx, asker_at)
     if asker == person_id:
         return person_id
-    if bans.shut_out_of(tx, asker) or bans.shut_out_of(tx, person_id):
+    if is_shut_out(tx, asker) or is_shut_out(tx, person_id):
         raise Rejected("5.7.1", _("One of the two is banned from a forum here, so they cannot become one person."))
     identity.verify(tx, asker_at, desk.now())  # nothing asks for another address without proof of its own
     gone, into = _order(tx, desk, asker, person_id)
@@ -84,6 +84,11 @@ def confirmed(tx: Connection, desk: Desk, forum: Row[Any], facts: Mapping[str, A
     for address_id in (asker_at, int(facts["address_id"])):
         letters.notice(tx, address_id, "linked", forum.id, told, desk.now())
     return into
+
+
+def is_shut_out(tx: Connection, person_id: int) -> bool:
+    """Whether the person is banned from any forum: such people become nobody else."""
+    return bool(bans.shut_out_of(tx, person_id))
 
 
 def _order(tx: Connection, desk: Desk, one: int, two: int) -> tuple[int, int]:

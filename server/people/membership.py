@@ -138,7 +138,7 @@ def end_subscription(tx: Connection, subscription_id: int) -> None:
 def members(tx: Connection, forum_id: int) -> list[Row[Any]]:
     """Everybody who is or was a member, by name: the membership with the person's `key` and `name`, and no address."""
     query = select(memberships, people.c.key, people.c.name).join_from(memberships, people)
-    mine = memberships.c.forum_id == forum_id
+    mine = (memberships.c.forum_id == forum_id) & people.c.merged_into.is_(None)
     return list(tx.execute(query.where(mine).order_by(people.c.name, people.c.id)))
 
 

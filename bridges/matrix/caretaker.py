@@ -20,6 +20,8 @@ from server.bridge import Author, Forum, Held, House, Join, Proof
 from server.errors import Deferred, Rejected
 from server.i18n import _
 
+_DONE_BY_US = ("invite", "leave", "ban")
+
 
 class Caretaker:
     """Hears first; what is not its business goes on."""
@@ -46,6 +48,8 @@ class Caretaker:
             return False
         if kind == "m.room.member" and event.get("state_key") == self._ghosts.bot_id:
             return await self._own_place(room, forum, content, sender)
+        if kind == "m.room.member" and is_ours(sender, self._server) and content.get("membership") in _DONE_BY_US:
+            return forum is not None  # what the house wanted: it need not be told
         if kind == "m.room.member" and content.get("membership") == "knock" and forum is not None:
             return await self._knock(room, forum, content, sender)
         if event.get("state_key") == "" and forum is not None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, BinaryIO
 from urllib.parse import urlencode
@@ -18,12 +19,14 @@ from nio import AsyncClient, AsyncClientConfig, ErrorResponse
 from yarl import URL
 
 from bridges.matrix.markup import clean
-from server.clock import now_ms
+from server.clock import DAY, HOUR, now_ms
 from server.errors import JuntoError
 
 TIMEOUT_SECONDS = 30
 MEDIA_SECONDS = 120
 REDIRECTS = 3
+RESOURCE_LIMIT = "M_RESOURCE_LIMIT_EXCEEDED"
+RESOURCE_PAUSE_MS = HOUR
 ANSWER_BYTES = 4 * 1024 * 1024
 _written_at: ContextVar[int | None] = ContextVar("written_at", default=None)
 
@@ -43,7 +46,9 @@ class Trouble(JuntoError):
 
     @property
     def limited(self) -> bool:
-        return self.status == 429 or self.code in ("M_LIMIT_EXCEEDED", "M_RESOURCE_LIMIT_EXCEEDED")
+        """Waiting may help; not with a limit of ours as a user of theirs (C-S API v1.18, M_USER_LIMIT_EXCEEDED)."""
+        by_code = self.code in ("M_LIMIT_EXCEEDED", RESOURCE_LIMIT)
+        return by_code or (self.status == 429 and self.code != "M_USER_LIMIT_EXCEEDED")
 
 
 @contextmanager
@@ -207,12 +212,22 @@ def _words(problem: BaseException) -> str:
 
 def _trouble(response: ClientResponse, code: str, detail: str, answer: dict[str, Any]) -> Trouble:
     # The header comes first: the field in the body is deprecated since v1.10 of the Client-Server API.
-    after: int | None = None
-    seconds = response.headers.get("Retry-After", "")
-    if seconds.isdecimal():
-        after = int(seconds[:6]) * 1000
-    elif isinstance(answer.get("retry_after_ms"), int):
+    after = retry_after(response.headers.get("Retry-After", ""), now_ms())
+    if code == RESOURCE_LIMIT:
+        after = RESOURCE_PAUSE_MS  # its operator must do something: it is no matter of seconds
+    elif after is None and isinstance(answer.get("retry_after_ms"), int):
         after = max(0, answer["retry_after_ms"])
     # A gateway before the homeserver answers success with a page of its own, or sends us elsewhere; that is no success.
     status = response.status if response.status >= 400 else 502
     return Trouble(status, code, detail or response.reason or "", after)
+
+
+def retry_after(header: str, now: int) -> int | None:
+    """Milliseconds until the time that the header names, as seconds or as a date (RFC 9110 section 10.2.3); at most a day."""
+    if header.isascii() and header.isdecimal():
+        return min(int(header[:6]) * 1000, DAY)
+    try:
+        at = parsedate_to_datetime(header[:64])
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(0, int(at.timestamp() * 1000) - now), DAY)

@@ -36,7 +36,6 @@ from server.bridge import (
     Held,
     House,
     Inbound,
-    Join,
     Kept,
     Leave,
     NewPost,
@@ -81,7 +80,7 @@ class Listener:
         self._changes = Changes(house, self._fetch, self._complete, self._notices)
         self._private = Private(house, ghosts, direct, self._fetch, self._notices, self._server)
         self._marks, self._moderators = Marks(house, ghosts), moderators
-        self._order = Order(house, self._fetch, self._notices, self._server)
+        self._order = Order(house, ghosts, self._fetch, self._notices, self._server)
         self._caretaker = Caretaker(house, ghosts, rooms, self._notices, barred, self._server)
         self._arrived = asyncio.Event()
         self._pauses: dict[str, _Pause] = {}
@@ -183,7 +182,7 @@ class Listener:
                 author = await self._author(room, event["sender"], row.attempts)
                 await self._changes.made(row, event, room, forum, author, heard)
             case parse.Member():
-                await self._member(forum, heard)
+                await self._member(room, forum, heard)
             case parse.Encrypted():
                 await self._notices.encrypted(room)
             case parse.Ignored(reason):
@@ -230,7 +229,8 @@ class Listener:
             return
         if isinstance(result, Held):
             await self._marks.waits(room, row.name)
-            await self._notices.answer(room, row.name, event["sender"], said.thread, waits(result))
+            words = waits(result, forum.title, said.text or whole.text or "")
+            await self._private.tell(room, row.name, author, said.thread, words)
         if said.thread is not None:
             thread = said.thread
             await self._house.write(lambda rows: rows.put("threaded", thread, ""))
@@ -249,12 +249,12 @@ class Listener:
         if waiting:
             await self._changes.unpark(name)
 
-    async def _member(self, forum: Forum, member: parse.Member) -> None:
+    async def _member(self, room: str, forum: Forum, member: parse.Member) -> None:
         if member.name:
             await self._fetch.named(member.user, member.name)
         author = Author(SPACE, member.user, member.name, Proof.HOMESERVER)
         if member.came:
-            await self._accept(Join(forum.slug, author))
+            await self._order.came(room, forum, author)
         elif member.went:
             await self._accept(Leave(forum.slug, author))
 

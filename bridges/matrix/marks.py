@@ -15,14 +15,19 @@ from server.bridge import DecisionItem, Forum, Held, House, Later, Outcome, Sent
 from server.i18n import _
 
 WAITS = "⏳"
+SHOWN_CHARS = 60
 UNMARKED_TRIES = 3  # the decision may be faster than the sign, which another process sets
 _log = log.get("matrix.marks")
 
 
-def waits(held: Held) -> str:
-    """What the author of a message that waits is told."""
+def waits(held: Held, title: str, text: str) -> str:
+    """What the author of a message that waits is told. `text`: what it says, so that they know which one is meant."""
     why = f" {held.reply[:1].upper()}{held.reply[1:].rstrip('.')}." if held.reply else ""
-    return _("This waits as {name} and goes nowhere else until somebody has decided.").format(name=held.name) + why
+    shown = " ".join(text.split())
+    if len(shown) > SHOWN_CHARS:
+        shown = shown[:SHOWN_CHARS].rstrip() + "…"
+    words = _("Your message “{text}” in {forum} waits as {name} and goes nowhere else until somebody has decided.")
+    return words.format(text=shown, forum=title, name=held.name) + why
 
 
 class Marks:

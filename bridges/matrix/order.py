@@ -9,13 +9,15 @@ from typing import Any
 
 from bridges.matrix.compose import SPACE
 from bridges.matrix.fetch import Fetch
+from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.markup import clean
-from bridges.matrix.names import is_foreign_ghost, is_ours, split_user
+from bridges.matrix.names import escaped, is_foreign_ghost, is_ours, split_user
 from bridges.matrix.notices import Notices
 from bridges.matrix.parse import Event
+from bridges.matrix.wire import Trouble
 from server import log
-from server.bridge import Author, Discipline, Forum, House, Kept, Proof
-from server.errors import Rejected
+from server.bridge import Author, Discipline, Forum, House, Join, Kept, Proof
+from server.errors import Deferred, Rejected
 
 REASON_CHARS = 500
 MOST = 50  # people in one event
@@ -31,8 +33,28 @@ _log = log.get("matrix.order")
 class Order:
     """Hears events that say what somebody did to somebody else."""
 
-    def __init__(self, house: House, fetch: Fetch, notices: Notices, server_name: str) -> None:
-        self._house, self._fetch, self._notices, self._server = house, fetch, notices, server_name
+    def __init__(self, house: House, ghosts: Ghosts, fetch: Fetch, notices: Notices, server_name: str) -> None:
+        self._house, self._ghosts, self._fetch = house, ghosts, fetch
+        self._notices, self._server = notices, server_name
+
+    async def came(self, room: str, forum: Forum, author: Author) -> None:
+        """Somebody is in the room: a member, unless the house shuts them out; then the room does too."""
+        try:
+            await self._house.accept(Join(forum.slug, author))
+        except Rejected as refusal:
+            _log.info("refused", what="join", code=refusal.code, reason=refusal.reason)
+            if forum.state == "open" and forum.join_policy != "invite":  # nothing else keeps anybody out
+                await self._put_out(room, author.address, refusal.reason)
+
+    async def _put_out(self, room: str, user: str, reason: str) -> None:
+        bot = await self._ghosts.bot()
+        body = {"user_id": user, "reason": reason}
+        try:
+            await bot.call("POST", f"/_matrix/client/v3/rooms/{escaped(room)[0]}/kick", body)
+        except Trouble as trouble:
+            if trouble.away or trouble.limited:
+                raise Deferred(str(trouble)) from None
+            _log.warning("not put out", room=room, problem=str(trouble))
 
     async def hear(self, row: Kept, event: Event, room: str, forum: Forum) -> bool:
         """Whether the event was about nothing else; then it is dealt with."""

@@ -22,6 +22,7 @@ from server.errors import Deferred, Rejected
 from server.i18n import _
 
 COMMANDS_AN_HOUR = 60
+TOLD_AN_HOUR = 5
 SAID_BEFORE = 20  # events of a direct room that are read when we come into it
 _log = log.get("matrix.private")
 
@@ -35,6 +36,7 @@ class Private:
         self._house, self._ghosts, self._direct, self._fetch = house, ghosts, direct, fetch
         self._notices, self._server = notices, server
         self._limiter = limits.Limiter(COMMANDS_AN_HOUR, HOUR / 1000)
+        self._told = limits.Limiter(TOLD_AN_HOUR, HOUR / 1000)
 
     # In a forum's room
     async def in_room(self, row: Kept, room: str, forum: Forum, author: Author, said: parse.Message) -> None:
@@ -44,8 +46,18 @@ class Private:
             answer = await self._reported(author, forum, " ".join(words[1:]), said.answers)
         else:
             answer = await self._asked(row.name, author, forum, words, said.answers)
-        if answer and not await self._direct.tell(author.address, answer, row.name):
-            await self._notices.answer(room, row.name, author.address, said.thread, answer)
+        if answer:
+            await self._say(room, row.name, author, said.thread, answer)
+
+    async def tell(self, room: str, event: str, author: Author, thread: str | None, words: str) -> None:
+        """Tell the author of a message what became of it, as long as it is not one message after the other."""
+        if self._told.allow(f"{room} {author.address}"):
+            await self._say(room, event, author, thread, words)
+
+    async def _say(self, room: str, event: str, author: Author, thread: str | None, words: str) -> None:
+        """In private; where that cannot be, in the room, to the one whom it concerns."""
+        if not await self._direct.tell(author.address, words, event):
+            await self._notices.answer(room, event, author.address, thread, words)
 
     async def _reported(self, author: Author, forum: Forum, reason: str, answers: tuple[str, ...]) -> str:
         """A member thinks that moderators should see the message which this answers."""

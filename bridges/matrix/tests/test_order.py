@@ -11,7 +11,7 @@ from bridges.matrix.tests.homeserver import Homeserver
 from bridges.matrix.tests.test_hear import USER, event, keep, work_off
 from server.bridge import Accepted, Discipline, Inbound, Join, Leave, Proof, Result
 from server.errors import Rejected
-from tests.fakes import RecordingHouse
+from tests.fakes import RecordingHouse, forum
 
 MOD, BOT = "@mod:hs.test", "@_junto_bot:hs.test"
 
@@ -70,6 +70,23 @@ async def test_what_people_do_themselves_is_theirs(bridge: MatrixBridge, house: 
     keep(house, member(None, "join", by=USER), member("join", "leave", by=USER, number=2))
     await work_off(bridge)
     assert [type(inbound) for inbound in house.accepted] == [Join, Leave]
+
+
+@pytest.mark.parametrize(
+    ("options", "kicked"), [({}, True), ({"join_policy": "invite"}, False), ({"state": "closed"}, False)]
+)
+async def test_who_is_shut_out_of_the_forum_is_put_out_of_its_room(
+    bridge: MatrixBridge, house: RecordingHouse, homeserver: Homeserver, options: dict[str, str], kicked: bool
+) -> None:
+    def refuses(inbound: Inbound) -> Result:
+        raise Rejected("5.7.1", "You are shut out.")
+
+    house.answer = refuses
+    house.forums["tides"] = forum(**options)
+    keep(house, member(None, "join", by=USER))
+    await work_off(bridge)
+    acts = [asked.body for asked in homeserver.asked if asked.path.endswith("/kick")]
+    assert acts == ([{"user_id": USER, "reason": "You are shut out."}] if kicked else [])
 
 
 async def test_our_own_acts_and_what_is_done_to_our_ghosts_are_no_news(

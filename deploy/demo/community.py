@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,9 @@ FORUMS = {
     "tidepools": "Tide pools: what did you find?",
     "instruments": "Instruments and methods",
 }
+TOPICS = frozenset({"instruments"})
+"""The forums in whose room each message outside of a thread begins one; in the others it is talk."""
+
 MAIL, ROOM, WEB = "mail", "room", "web"
 CHANNELS = (MAIL, ROOM, WEB)
 
@@ -52,7 +55,10 @@ ANA, BRUNO, CHIDI = MEMBERS["ana"], MEMBERS["bruno"], MEMBERS["chidi"]
 
 @dataclass(frozen=True, slots=True)
 class SeedPost:
-    """One thing said. `to` is the index of what it answers in its thread; `days` ago, for mails only; `picture` a drawing's name."""
+    """One thing said. `to` is the index of what it answers in its thread; `days` ago, for mails only; `picture` a drawing's name.
+
+    `was`: how a member in the room wrote it before they changed it. `signs`: what members in the room put on it, by their keys.
+    """
 
     key: str
     by: Member
@@ -60,20 +66,23 @@ class SeedPost:
     to: int | None
     days: float
     picture: str
+    was: str
+    signs: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class SeedThread:
-    """A thread of the sample; without a subject where it begins in the room."""
+    """A thread of the sample; without a subject where it begins in the room. `talk`: no thread, but messages at room level."""
 
     key: str
     forum: str
     subject: str
     posts: Sequence[SeedPost]
+    talk: bool
 
 
 def seed_threads(folder: Path = Path(__file__).with_name("seed")) -> list[SeedThread]:
-    """What the members said, in the order of the files."""
+    """What the members said, in the order of the files. In a thread who answers nobody by number answers the one before."""
     found = []
     for file in sorted(folder.glob("*.toml")):
         data = tomllib.loads(file.read_text("utf-8"))
@@ -82,13 +91,15 @@ def seed_threads(folder: Path = Path(__file__).with_name("seed")) -> list[SeedTh
                 key=f"{file.stem}/{index}",
                 by=MEMBERS[post["by"]],
                 text=_unwrapped(post["text"]),
-                to=post.get("to", index - 1) if index else None,
+                to=post.get("to", None if data.get("talk") else index - 1) if index else None,
                 days=float(post.get("days", 0)),
                 picture=post.get("picture", ""),
+                was=post.get("was", ""),
+                signs=post.get("signs", {}),
             )
             for index, post in enumerate(data["post"])
         ]
-        found.append(SeedThread(file.stem, data["forum"], data.get("subject", ""), posts))
+        found.append(SeedThread(file.stem, data["forum"], data.get("subject", ""), posts, bool(data.get("talk"))))
     return found
 
 

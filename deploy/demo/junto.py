@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from deploy.demo.children import Child, tied_to
-from deploy.demo.community import DOMAIN, FORUMS, MAIL, MEMBERS, NAME, OWNER, ROOM, SLUG
+from deploy.demo.community import DOMAIN, FORUMS, MAIL, MEMBERS, NAME, OWNER, ROOM, SLUG, TOPICS
 from deploy.demo.patience import insist
 from deploy.demo.state import TREE
 
@@ -78,6 +78,8 @@ class Junto:
         for slug, title in FORUMS.items():
             await step(f"forum {slug}", "forum", "create", slug, "--community", SLUG, "--title", title)
             await step(f"settle {slug}", "forum", "set", slug, "settle=0")
+            if slug in TOPICS:
+                await step(f"topics {slug}", "forum", "set", slug, "room_messages=topics")
             members = self.folder / "members.csv"
             with members.open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(_rows())

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 
 from deploy.demo.ledger import Ledger, Page, Post, spoken
 from deploy.demo.mailread import Mail, fold, fresh, threads
-from deploy.demo.roomview import Message, Room
+from deploy.demo.roomview import REMOVED, Message, Room
 
 DEEPEST = 6
 """Steps of indentation; deeper answers stand below each other."""
+
+HOURGLASS = "\N{HOURGLASS WITH FLOWING SAND}"
+"""What the bot puts on a message that waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +50,42 @@ class MailThread:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """A reaction, and who gave it."""
+
+    key: str
+    count: int
+    names: str
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoomLine:
-    """A message; `follows`: the one before is by the same person, shortly before."""
+    """A message; `follows`: the one before is by the same person, shortly before.
+
+    `speaker`: "member" of the room, "ghost" of somebody who is elsewhere, or the "bot". `quoted` is whom and what it answers.
+    """
 
     message: Message
     name: str
     mine: bool
     follows: bool
     ring: Ring | None
+    speaker: str
+    quoted: tuple[str, str, str] | None
+    signs: tuple[Sign, ...]
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RoomThread:
-    """A message at room level with what its thread holds."""
+    """A message at room level with what its thread holds; `talk`: it stands in no thread and begins none."""
 
     line: RoomLine
     page: Page | None
     answers: int
     last: str
+    talk: bool
 
 
 def ring(post: Post | None, now: float) -> Ring | None:
@@ -137,9 +158,11 @@ def room_timeline(room: Room, ledger: Ledger, me: str) -> list[RoomThread]:
     found = []
     threaded = room.threads()
     for line, (_, answers) in zip(_lines([root for root, _ in threaded], room, ledger, me), threaded, strict=True):
-        last = f"{room.name(answers[-1].sender)}: {answers[-1].body}" if answers else ""
+        said = [answer for answer in answers if answer.kind != REMOVED]
+        last = f"{room.name(said[-1].sender)}: {said[-1].body}" if said else ""
         page = event_root(line.message, ledger)
-        found.append(RoomThread(line, page, len(answers), last))
+        talk = page is None and not answers and line.speaker == "member"
+        found.append(RoomThread(line, page, len(said), last, talk))
     return found
 
 
@@ -148,9 +171,39 @@ def _lines(messages: Sequence[Message], room: Room, ledger: Ledger, me: str) -> 
     for message in messages:
         follows = before is not None and before.sender == message.sender and message.at - before.at < 300
         mark = ring(ledger.post_of(message.id), now)
-        lines.append(RoomLine(message, room.name(message.sender), message.sender == me, follows, mark))
+        mine, name = message.sender.startswith(me), room.name(message.sender)
+        signs, held = _signs(room, message.id, me)
+        quoted = _quoted(room, message)
+        lines.append(RoomLine(message, name, mine, follows, mark, speaker(message.sender), quoted, signs, held))
         before = message
     return lines
+
+
+def speaker(user: str) -> str:
+    """Whether that user is a person in the room, the ghost of one who is not, or the bot that looks after it."""
+    if user.startswith("@_junto_bot:"):
+        return "bot"
+    return "ghost" if user.startswith("@_junto_") else "member"
+
+
+def _signs(room: Room, event: str, me: str) -> tuple[tuple[Sign, ...], bool]:
+    """The reactions to a message; the bot's hourglass is not one of them: with it the message waits for a moderator."""
+    found, held = [], False
+    for key, users in room.signs.get(event, {}).items():
+        people = sorted(user for user in users if speaker(user) != "bot")
+        held = held or (key.startswith(HOURGLASS) and len(people) < len(users))
+        if people:
+            names = ", ".join(room.name(user) for user in people)
+            found.append(Sign(key, len(people), names, any(user.startswith(me) for user in people)))
+    return tuple(found), held
+
+
+def _quoted(room: Room, message: Message) -> tuple[str, str, str] | None:
+    """(event, name, first words) of what a message answers, where its author chose that and it is known."""
+    answered = room.messages.get(message.answers) if message.quotes else None
+    if answered is None:
+        return None
+    return answered.id, room.name(answered.sender), " ".join((answered.body or "removed").split())[:80]
 
 
 def event_root(message: Message, ledger: Ledger) -> Page | None:
@@ -175,3 +228,10 @@ def initials(name: str) -> str:
 def hue(name: str) -> int:
     """A colour for a person, 0 to 11, the same each time."""
     return sum(name.encode()) % 12
+
+
+def size(octets: int) -> str:
+    """ "22 B", "80 kB", "1.4 MB"."""
+    if octets < 1000:
+        return f"{octets} B"
+    return f"{octets / 1000:.0f} kB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f} MB"

@@ -6,6 +6,7 @@ import io
 import logging
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import nh3
@@ -91,6 +92,8 @@ class RoomUser:
             content |= {"format": "org.matrix.custom.html", "formatted_body": formatted}
         if root:
             content["m.relates_to"] = _relation(root, latest, answers)
+        elif answers:
+            content["m.relates_to"] = {"m.in_reply_to": {"event_id": answers}}
         return await self._send(room, content, transaction, patience)
 
     async def show(
@@ -114,9 +117,23 @@ class RoomUser:
             content["m.relates_to"] = _relation(root, None, None)
         return await self._send(room, content, transaction, 5.0)
 
-    async def _send(self, room: str, content: dict[str, Any], transaction: str, patience: float) -> str:
+    async def edit(self, room: str, event: str, text: str, *, transaction: str) -> str:
+        """Other words for a message of one's own; its event id."""
+        words = {"msgtype": "m.text", "body": text, "m.mentions": {}}
+        relation = {"rel_type": "m.replace", "event_id": event}
+        content = words | {"body": f"* {text}", "m.new_content": words, "m.relates_to": relation}
+        return await self._send(room, content, transaction, 5.0)
+
+    async def react(self, room: str, event: str, key: str, *, transaction: str) -> str:
+        """A sign on a message; its event id."""
+        content = {"m.relates_to": {"rel_type": "m.annotation", "event_id": event, "key": key}}
+        return await self._send(room, content, transaction, 5.0, "m.reaction")
+
+    async def _send(
+        self, room: str, content: dict[str, Any], transaction: str, patience: float, kind: str = "m.room.message"
+    ) -> str:
         async def once() -> str:
-            answer = await self.client.room_send(room, "m.room.message", content, tx_id=transaction)
+            answer = await self.client.room_send(room, kind, content, tx_id=transaction)
             if isinstance(answer, RoomSendError):
                 if answer.status_code in ("M_FORBIDDEN", "M_TOO_LARGE", "M_UNKNOWN_TOKEN", "M_BAD_JSON"):
                     raise RoomRefused(f"{self.id} could not write: {answer.message}")
@@ -144,15 +161,23 @@ def _relation(root: str, latest: str | None, answers: str | None) -> dict[str, A
 
 
 def shown_html(formatted: str) -> str:
-    """A message's HTML as a careful client shows it: the tags that Matrix names for messages, no remote pictures."""
+    """A message's HTML as a careful client shows it: the tags that Matrix names for messages, only the homeserver's pictures."""
     names = (
         "del h1 h2 h3 h4 h5 h6 blockquote p a ul ol sup sub li b i u strong em s code hr br div table thead tbody tr th td "
-        "caption pre span details summary"
+        "caption pre span details summary img"
     )
     return nh3.clean(
         formatted,
         tags=set(names.split()),
-        attributes={"a": {"href"}, "ol": {"start"}, "code": {"class"}},
-        url_schemes={"http", "https", "mailto"},
+        attributes={"a": {"href"}, "ol": {"start"}, "code": {"class"}, "img": {"src", "alt", "width", "height"}},
+        attribute_filter=_local,
+        url_schemes={"http", "https", "mailto", "mxc"},
         link_rel="noopener noreferrer",
     )
+
+
+def _local(tag: str, name: str, value: str) -> str | None:
+    """A picture is asked of the stage, which asks the homeserver; no other is loaded, and no link leads to one."""
+    if tag == "img" and name == "src":
+        return f"/room/picture?of={quote(value, safe='')}" if value.startswith("mxc://") else None
+    return None if value.startswith("mxc:") else value

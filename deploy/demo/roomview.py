@@ -17,10 +17,16 @@ from deploy.demo.roomuser import TEMPORARY, RoomUser
 HISTORY = 2000
 """Events read back of each room at the start."""
 
+REMOVED = "removed"
+"""The kind of a message that was redacted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as a client knows it. `page` and `message_id` come with what Junto posts; a member's own has neither."""
+    """One message as a client knows it. `page` and `message_id` come with what Junto posts; a member's own has neither.
+
+    `answers` is the event that it is a reply to; `quotes`: its author chose that event, else it is only named for clients without threads.
+    """
 
     id: str
     room: str
@@ -34,9 +40,15 @@ class Message:
     filename: str = ""
     root: str = ""
     answers: str = ""
+    quotes: bool = False
+    size: int = 0
     page: tuple[str, int] | None = None
     message_id: str = ""
     edited: bool = False
+
+    def holds(self, media: str) -> bool:
+        """Whether that media address is its file, or a picture in its text."""
+        return bool(media) and (media == self.media or f'"{media}"' in self.formatted)
 
 
 @dataclass(slots=True)
@@ -46,6 +58,42 @@ class Room:
     id: str
     messages: dict[str, Message] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    signs: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    _signed: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    _early: dict[str, Message] = field(default_factory=dict)
+
+    def sign(self, event: str, target: str, key: str, user: str) -> None:
+        """A reaction: the user put the key on the target."""
+        self._signed[event] = (target, key, user)
+        self.signs.setdefault(target, {}).setdefault(key, set()).add(user)
+
+    def redact(self, event: str) -> None:
+        """A reaction is gone; of a message its place is left."""
+        if taken := self._signed.pop(event, None):
+            target, key, user = taken
+            users = self.signs[target][key]
+            users.discard(user)
+            if not users:
+                del self.signs[target][key]
+        elif message := self.messages.get(event):
+            self.messages[event] = replace(message, kind=REMOVED, body="", formatted="", media="")
+
+    def edit(self, target: str, words: Message) -> None:
+        """Other words for a message, also for one that is read back later."""
+        message = self.messages.get(target)
+        if message is None:
+            self._early[target] = words
+        elif message.sender == words.sender and message.kind != REMOVED:
+            self.messages[target] = replace(message, body=words.body, formatted=words.formatted, edited=True)
+
+    def add(self, message: Message) -> bool:
+        """Whether it is new."""
+        if message.id in self.messages:
+            return False
+        self.messages[message.id] = message
+        if words := self._early.pop(message.id, None):
+            self.edit(message.id, words)
+        return True
 
     def threads(self) -> list[tuple[Message, list[Message]]]:
         """(root, answers) in the order of the roots."""
@@ -53,7 +101,8 @@ class Room:
         for message in self.messages.values():
             if message.root:
                 answers.setdefault(message.root, []).append(message)
-        return [(root, answers.get(root.id, [])) for root in self.messages.values() if not root.root]
+        roots = [message for message in self.messages.values() if not message.root]
+        return [(root, answers.get(root.id, [])) for root in roots if root.kind != REMOVED or root.id in answers]
 
     def thread(self, root: str) -> tuple[Message, list[Message]] | None:
         """The thread of that root event."""
@@ -149,21 +198,22 @@ class RoomView:
         if not isinstance(content, dict):
             return
         if source.get("type") == "m.room.redaction":
-            room.messages.pop(str(content.get("redacts") or source.get("redacts")), None)
+            room.redact(str(content.get("redacts") or source.get("redacts")))
+            return
+        relation = content.get("m.relates_to")
+        relation = relation if isinstance(relation, dict) else {}
+        target = str(relation.get("event_id"))
+        if source.get("type") == "m.reaction":
+            if relation.get("rel_type") == "m.annotation" and "key" in relation:
+                room.sign(str(source["event_id"]), target, str(relation["key"]), str(source["sender"]))
             return
         message = read(source, room.id)
         if message is None:
             return
-        relation = content.get("m.relates_to")
-        if isinstance(relation, dict) and relation.get("rel_type") == "m.replace":
-            target = room.messages.get(str(relation.get("event_id")))
-            if target and target.sender == message.sender:
-                room.messages[target.id] = replace(target, body=message.body, formatted=message.formatted, edited=True)
-            return
-        if message.id not in room.messages:
-            room.messages[message.id] = message
-            if tell:
-                self.seen(message)
+        if relation.get("rel_type") == "m.replace":
+            room.edit(target, message)
+        elif room.add(message) and tell and message.kind != REMOVED:
+            self.seen(message)
 
     def all(self) -> Iterator[Message]:
         """Every message of every room."""
@@ -174,8 +224,10 @@ class RoomView:
 def read(source: dict[str, Any], room: str) -> Message | None:
     """A message from an event's JSON; None if it is no message."""
     content = source["content"]
-    if source.get("type") != "m.room.message" or "msgtype" not in content:
+    if source.get("type") != "m.room.message":
         return None
+    if "msgtype" not in content:
+        return _removed(source, room)
     relation = content.get("m.relates_to")
     relation = relation if isinstance(relation, dict) else {}
     edit = content.get("m.new_content")
@@ -183,6 +235,8 @@ def read(source: dict[str, Any], room: str) -> Message | None:
     post = content.get("net.junto.post")
     answers = relation.get("m.in_reply_to")
     threaded = relation.get("rel_type") == "m.thread"
+    info = content.get("info")
+    size = info.get("size") if isinstance(info, dict) else 0
     html = words.get("formatted_body") if words.get("format") == "org.matrix.custom.html" else ""
     return Message(
         id=str(source["event_id"]),
@@ -197,6 +251,17 @@ def read(source: dict[str, Any], room: str) -> Message | None:
         filename=str(content.get("filename") or content.get("body", "")),
         root=str(relation.get("event_id", "")) if threaded else "",
         answers=str(answers.get("event_id", "")) if isinstance(answers, dict) else "",
+        quotes=isinstance(answers, dict) and not (threaded and relation.get("is_falling_back") is True),
+        size=size if isinstance(size, int) else 0,
         page=archived(str(content.get("external_url", ""))),
         message_id=str(post.get("message_id", "")) if isinstance(post, dict) else "",
     )
+
+
+def _removed(source: dict[str, Any], room: str) -> Message | None:
+    """What was redacted before we came: who and when is left of it."""
+    unsigned = source.get("unsigned")
+    if not isinstance(unsigned, dict) or "redacted_because" not in unsigned:
+        return None
+    at = float(source.get("origin_server_ts", 0)) / 1000
+    return Message(str(source["event_id"]), room, str(source["sender"]), at, time.time(), "", kind=REMOVED)

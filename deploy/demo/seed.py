@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from deploy.demo import picture
@@ -52,10 +53,42 @@ class Seed:
                     continue
                 if post.by.channel == ROOM and self.peers.room is None:
                     break
+                if thread.talk:
+                    await self._talk(thread, post)
+                    continue
                 parent = self.done[thread.posts[post.to].key] if post.to is not None else None
                 page = self._found(thread, post) or await self._play(thread, post, parent and tuple(parent))
                 self.done[post.key] = page
                 self.peers.state.save()
+        await self._sign()
+
+    async def _talk(self, thread: SeedThread, post: SeedPost) -> None:
+        """A message at room level, which has no page of its own."""
+        assert self.peers.room is not None
+        answered = self.done[thread.posts[post.to].key] if post.to is not None else None
+        user, room = self.peers.room_users[post.by.key], self.peers.room.aliases[alias(thread.forum)]
+        event = await user.write(room, post.text, transaction=f"seed-{post.key}", answers=answered)
+        self.done[post.key] = event
+        self.peers.state.save()
+
+    async def _sign(self) -> None:
+        """What was put on posts, once the room has them."""
+        for post in (post for thread in self.threads for post in thread.posts if post.signs):
+            named = f"{post.key} signs"
+            if self.peers.room is None or named in self.done or post.key not in self.done:
+                continue
+            message = await until(partial(self._shown, tuple(self.done[post.key])), self.patience)
+            if message is None:
+                raise SeedFailed(f"the room never got the sample post {post.key}")
+            for key, sign in post.signs.items():
+                user = self.peers.room_users[key]
+                await user.react(message.room, message.id, sign, transaction=f"seed-{named}-{key}")
+            self.done[named] = True
+            self.peers.state.save()
+
+    def _shown(self, page: Page) -> Message | None:
+        view, ledger = self.peers.room, self.peers.ledger
+        return next((found for found in view.all() if ledger.pages.get(found.id) == page), None) if view else None
 
     def _found(self, thread: SeedThread, post: SeedPost, page: Page | None = None) -> Page | None:
         """Its page once the web shows it: the one that is known, or by its words."""
@@ -120,7 +153,10 @@ class Seed:
             name, data = f"{post.picture}.png", _draw(post.picture)
             await user.show(room, name, data, transaction=transaction, caption=post.text, root=root)
         else:
-            await user.write(room, post.text, transaction=transaction, root=root, patience=self.patience)
+            words = post.was or post.text
+            event = await user.write(room, words, transaction=transaction, root=root, patience=self.patience)
+            if post.was:
+                await user.edit(room, event, post.text, transaction=f"{transaction}-edit")
 
     def _opener(self, page: Page) -> Message | None:
         found = self.peers.thread_event(self.peers.ledger.root_of(page))

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from deploy.demo import panes
-from deploy.demo.community import ANA, BRUNO, CHIDI, FORUMS, MAIL, ROOM, WEB
+from deploy.demo.community import ANA, BRUNO, CHIDI, FORUMS, MAIL, ROOM, TOPICS, WEB
 from deploy.demo.guard import FORM_LIMIT, Guard
 from deploy.demo.ledger import Handed, Page
 from deploy.demo.mailwrite import MailRefused
@@ -27,6 +27,7 @@ from deploy.demo.webuser import WebRefused
 PAGES = Path(__file__).with_name("pages")
 TITLES = {MAIL: "Mail", ROOM: "Room", WEB: "Web"}
 MEMBERS = {MAIL: ANA, ROOM: BRUNO, WEB: CHIDI}
+TALK = {forum: "" if forum in TOPICS else "; talk, mailed once when it has ended" for forum in FORUMS}
 PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 TROUBLE = (NotThere, MailRefused, RoomRefused, WebRefused, OSError, aiohttp.ClientError, TimeoutError)
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -48,7 +49,7 @@ class Stage:
         self._runner: web.AppRunner | None = None
         self.pages = Environment(loader=FileSystemLoader(PAGES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self.pages.globals.update(
-            clock=panes.clock, hue=panes.hue, initials=panes.initials, titles=TITLES, forums=FORUMS
+            clock=panes.clock, hue=panes.hue, initials=panes.initials, size=panes.size, titles=TITLES, forums=FORUMS
         )
         own = re.escape(peers.base_url)
         self.pages.filters["link_own"] = lambda text: _links(text, own)
@@ -176,7 +177,7 @@ class Stage:
             placeholders={channel: f"{reply} as {member.name.split()[0]}" for channel, member in MEMBERS.items()},
             notes={
                 MAIL: "goes out by SMTP, as from any mail program",
-                ROOM: "sent by an ordinary Matrix client" + (", in this thread" if root else ""),
+                ROOM: "sent by an ordinary Matrix client" + (", in this thread" if root else TALK.get(forum, "")),
                 WEB: "through the form of the page above; Markdown works",
             },
             verbs={MAIL: "Send", ROOM: "Send", WEB: "Post"},
@@ -259,10 +260,10 @@ class Stage:
         return _file(part.data, part.media_type)
 
     async def picture(self, request: web.Request) -> web.Response:
-        """A picture that stands in one of the rooms, fetched with Bruno's client."""
+        """A picture or a file that stands in one of the rooms, fetched with Bruno's client."""
         media = request.query.get("of", "")
         view = self.peers.room
-        if view is None or not any(message.media == media for message in view.all()):
+        if view is None or not any(message.holds(media) for message in view.all()):
             raise web.HTTPNotFound
         try:
             kind, data = await view.user.picture(media)

@@ -53,7 +53,9 @@ def test_a_new_post_is_ringed_in_the_frame() -> None:
 def test_a_rooms_html_loses_what_a_client_must_not_show() -> None:
     shown = shown_html(
         '<b onclick="x()">hi</b><script>1</script><img src="http://far.example/pixel"><a href="javascript:x">l</a>'
+        '<img src="mxc://hs.test/a&amp;b" alt="A limpet" onerror="x()"><a href="mxc://hs.test/b">m</a>'
     )
     assert "<b>hi</b>" in shown
-    for gone in ("onclick", "script", "<img"):
+    assert '<img src="/room/picture?of=mxc%3A%2F%2Fhs.test%2Fa%26b" alt="A limpet">' in shown
+    for gone in ("onclick", "script", "far.example", "onerror", "href"):
         assert gone not in shown

@@ -39,10 +39,19 @@ def test_the_sample_is_what_a_visitor_is_promised() -> None:
     assert {post.by.key for post in posts} == set(MEMBERS)
     assert any(post.picture for post in posts)
     assert any("```python" in post.text for post in posts)
+    assert any(post.was for post in posts)
+    assert any(post.signs for post in posts)
+    assert any(thread.talk for thread in threads)
     assert max(len(thread.posts) for thread in threads) >= 10
     for thread in threads:
         for index, post in enumerate(thread.posts):
-            assert post.to is None if index == 0 else post.to is not None and post.to < index
+            if index == 0 or (thread.talk and post.to is None):
+                assert post.to is None
+            else:
+                assert post.to is not None
+                assert post.to < index
+            assert not (post.was or thread.talk) or post.by.channel == "room"
+            assert all(MEMBERS[key].channel == "room" for key in post.signs)
             assert bool(post.days) <= (post.by.channel == "mail")
         assert bool(thread.subject) == (thread.posts[0].by.channel != "room")
 

@@ -161,7 +161,8 @@ class Reception:
         try:
             if mailbox.function in (POST, "item") and forum is not None:
                 refuse_loops(mail, f"{forum.slug}.{forum.mail_domain}")
-            return inbound(mail, mailbox, verdict, self._settings.domain)
+            domain = forum.mail_domain if forum is not None else self._settings.domain
+            return inbound(mail, mailbox, verdict, domain)
         except Rejected as refusal:
             return refusal
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridges.email import bounces, commands, reply, spam
+from bridges.email import bounces, commands, dkim_check, fields, headers, reply, spam
 from bridges.email.addresses import OPERATOR, POST, Mailbox, normal, read_local, split
 from bridges.email.authentication import Verdict
 from bridges.email.body import Body
@@ -58,11 +58,12 @@ def inbound(mail: Mail, to: Mailbox, verdict: Verdict, domain: str) -> Inbound |
     if mail.automatic:
         return None
     _refuse_twofold(mail)
-    return _asked(mail, to, _sure_of(mail, to, _author(mail, verdict)))
+    return _asked(mail, to, _sure_of(mail, to, _author(mail, verdict), domain))
 
 
 def _refuse_twofold(mail: Mail) -> None:
     """Raise Rejected for a field that stands there twice (RFC 5322 section 3.6): a signature covers one, a reader shows the other."""
+    _refuse_unclear(mail)
     seen: set[str] = set()
     for name, _value in mail.header.all:
         if name in ONCE and name in seen:
@@ -75,13 +76,31 @@ def _refuse_twofold(mail: Mail) -> None:
         seen.add(name)
 
 
-def _sure_of(mail: Mail, to: Mailbox, author: Author) -> Author:
-    """What somebody sent elsewhere proves that they wrote it, not that they meant it for this address: anybody may hand it on."""
-    named = any(
-        (mailbox := read_local(split(address)[0])) is not None and mailbox.function == to.function
-        for address in _addressed(mail)
-    )
-    return author if named else replace(author, proof=Proof.NONE)
+def _refuse_unclear(mail: Mail) -> None:
+    """Raise Rejected for a header that readers take apart differently, or end at different places (RFC 5322 section 2.2)."""
+    head = mail.raw[: fields.cut(mail.raw)[0]]
+    if head.count(b"\r") != head.count(b"\r\n") or b"\0" in head:
+        raise Rejected("5.6.0", _("the header of the message holds a character that must not be there (CR or NUL)"))
+    lines = head.replace(b"\r\n", b"\n").split(b"\n")
+    if lines[0].startswith((b"From ", b">From ")):  # of an mbox; it is taken away
+        del lines[0]
+    for number, line in enumerate(lines):
+        name = line.partition(b":")[0].rstrip(b" \t")
+        folded = number > 0 and line[:1] in (b" ", b"\t")
+        if line and not folded and (b":" not in line or not name or any(c <= 32 or c >= 127 for c in name)):
+            raise Rejected("5.6.0", _("the header of the message has a line that is no field"))
+
+
+def _sure_of(mail: Mail, to: Mailbox, author: Author, domain: str) -> Author:
+    """What somebody sent elsewhere proves that they wrote it, not that they meant it for this address: anybody may hand it on.
+
+    So To must name this address, and every signature must cover To.
+    """
+    head = headers.tidy(mail.raw[: fields.cut(mail.raw)[0]])
+    sealed = all(b"to" in signature.names for signature in dkim_check.signatures(head))
+    at = [split(named.address) for value in mail.header.values("to") for named in mailboxes(value)]
+    meant = any(where == domain and read_local(local) == to for local, where in at)
+    return author if sealed and meant else replace(author, proof=Proof.NONE)
 
 
 def _post_or_habit(mail: Mail, forum: str, author: Author) -> NewPost | Request:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from server import bridge, metrics, subjects, tokens
+from server import bridge, metrics, tokens
 from server.bridge import MESSAGE_ID, Accepted, Duplicate, Held, NewPost, Proof, Ref, Result, message_id
 from server.delivery import letters
 from server.desk import (
@@ -34,6 +34,7 @@ from server.desk import (
 )
 from server.desk.names import Names
 from server.desk.prepare import Prepared
+from server.desk.sameness import other_words
 from server.errors import Rejected
 from server.i18n import _
 from server.moderation import queue
@@ -152,13 +153,7 @@ def _other_words(tx: Connection, prepared: Prepared[NewPost], seen_id: int) -> b
     same_hash = seen.content_hash == prepared.content_hash
     if same_hash or seen.state != "published" or seen.revision or message_id(*prepared.inbound.refs) is None:
         return False
-    before, now = (_lines(text) for text in (posts.body(tx, seen_id).text, prepared.derived.text))
-    other = subjects.bare(prepared.subject).casefold() != subjects.bare(seen.subject).casefold()
-    return other and bool(before and now) and before.isdisjoint(now)
-
-
-def _lines(text: str) -> set[str]:
-    return {line for each in text.splitlines() if (line := " ".join(each.split()))}
+    return other_words(prepared.subject, prepared.derived.text, seen.subject, posts.body(tx, seen_id).text)
 
 
 def name_of_content(desk: Desk, forum: Row[Any], prepared: Prepared[NewPost], by: bridge.Author) -> Ref:

@@ -33,6 +33,8 @@ def edit(tx: Connection, desk: Desk, prepared: Prepared[Edit]) -> Result:
     before = posts.body(tx, target.post_id)
     parts = pieces.read(before.pieces)
     refuse_others(tx, forum, pieces.said_by(parts, target.part) or target.person_id, inbound.author, who)
+    if target.state != "published" or pieces.is_gone(parts, target.part):
+        raise Rejected("5.5.1", _("This was taken back, so it cannot be edited."))
     if parts is not None and target.part < len(parts):
         parts = pieces.replaced(parts, target.part, pieces.of(prepared))
         posts.set_body(tx, target.post_id, pieces.joined(parts), parts)

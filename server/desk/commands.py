@@ -140,7 +140,9 @@ def _wish(tx: Connection, desk: Desk, turn: _Turn, words: tuple[str, ...]) -> No
         unclear = _("{verb}: this cannot be done as it was written.").format(verb=words[0])
         turn.lines.append(str(problem) if turn.proved else unclear)
         return
-    if turn.proved:
+    # Becoming one with somebody gives away all that one is: a signed mail, which anybody may hand on, is not enough for that.
+    sure = turn.proved and (words[0] != "link" or turn.inbound.author.proof >= Proof.SESSION)
+    if sure:
         turn.lines.append(wish.do())
         audit.record(tx, f"person:{turn.who.person_id}", "ask", wish.words[0], desk.now(), forum_id=turn.forum.id)
     else:

@@ -15,6 +15,7 @@ from server import bridge, tokens
 from server.bridge import Ref
 from server.delivery import letters, notices, outbox
 from server.desk import Desk, announce, forums, place, posts, publish
+from server.desk.sameness import other_words
 from server.errors import NotFound
 from server.i18n import _
 from server.moderation import audit, bans, queue
@@ -95,16 +96,23 @@ def _publish(tx: Connection, desk: Desk, row: Row[Any], actor: str, now: int) ->
     forum = forums.by_id(tx, row.forum_id)
     names = queue.names(row)
     twin = place.find(tx, forum.id, names)
-    if twin is not None and twin.person_id == posts.get(tx, row.post_id).person_id:
+    if twin is not None and _is_same(tx, row.post_id, twin):
         posts.empty(tx, row.post_id, "rejected", now)  # meanwhile the author sent it so that it was surely theirs
         seq = twin.seq
     else:
-        if twin is not None:  # the id was taken by somebody else while this one waited
+        if twin is not None:  # the id was taken by another message while this one waited
             names = [Ref(bridge.MESSAGE_ID, tokens.message_id(forum.mail_domain))]
         seq = publish.held(tx, desk, forum, row.post_id, names, tuple(queue.parents(row)))
     audit.record(tx, actor, APPROVE, row.name, now, forum_id=forum.id, detail=f"{forum.slug}/{seq}")
     _show(tx, desk, row, True, now)
     return f"{forum.slug}/{seq}"
+
+
+def _is_same(tx: Connection, held_id: int, twin: Row[Any]) -> bool:
+    """Whether its author sent it once more meanwhile, so that it was surely theirs; some programs give all their mails one id."""
+    mine, theirs = (posts.get(tx, each) for each in (held_id, twin.post_id))
+    words, other = (posts.body(tx, each).text for each in (held_id, twin.post_id))
+    return mine.person_id == theirs.person_id and not other_words(mine.subject, words, theirs.subject, other)
 
 
 def _refuse(

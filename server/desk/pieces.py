@@ -38,7 +38,7 @@ def read(stored: str | None) -> list[Piece] | None:
 def replaced(pieces: Sequence[Piece], part: int, words: Piece | None) -> list[Piece]:
     """One of them with other words, or (None) without any."""
     changed = list(pieces)
-    changed[part] = changed[part] | (words or dict.fromkeys(_WORDS, ""))
+    changed[part] = changed[part] | (words or dict.fromkeys(_WORDS, "") | {"gone": True})
     return changed
 
 
@@ -46,6 +46,11 @@ def said_by(pieces: Sequence[Piece] | None, part: int) -> int | None:
     """The person who said that line; None where it is no talk of several people."""
     by: int | None = pieces[part].get("by") if pieces is not None and part < len(pieces) else None
     return by
+
+
+def is_gone(pieces: Sequence[Piece] | None, part: int) -> bool:
+    """Whether that message was taken back: nothing brings its words again."""
+    return pieces is not None and part < len(pieces) and bool(pieces[part].get("gone"))
 
 
 def is_empty(pieces: Sequence[Piece]) -> bool:

@@ -381,3 +381,16 @@ def test_a_thread_whose_first_post_was_taken_back_is_called_as_its_answers_call_
     bo = Author("post", "bo@x.test", "Bo", Proof.SESSION)
     table.do(change.retract, table.desk, Retract("pools", bo, Ref(MESSAGE_ID, "<2@x.test>")))
     assert rows(table, sa.select(threads.c.subject))[0].subject == ""
+
+
+def test_two_held_messages_under_one_id_are_two_posts(table: Table) -> None:
+    """There are programs that give all their mails one id."""
+    table.forum()
+    table.member("ana")
+    held_ones = [
+        table.post("ana", words, subject=words, name="<same@x.test>", doubt=Doubt.FAILS)
+        for words in ("Limpets", "Kelp")
+    ]
+    where = [table.do(decide.approve, table.desk, each.name, "command", table.now) for each in held_ones]
+    assert where == ["pools/1", "pools/2"]
+    assert [row.state for row in rows(table, sa.select(posts.c.state))] == ["published", "published"]

@@ -218,3 +218,19 @@ def test_a_restart_forgets_nothing_and_ends_nothing_twice(room: Table) -> None:
     assert room.do(conversation.close_over, room.desk) == 0
     assert mails(room) == [1, 2]
     assert rows(room, sa.select(conversations.c.lines_id))[0].lines_id is None
+
+
+def test_what_was_taken_back_does_not_come_again_by_an_edit(room: Table) -> None:
+    say(room, "ana", "Hello", "$1")
+    say(room, "bo", "Buy at evil.test", "$2")
+    say(room, "cy", "Please not here.", "$3")
+    bo = Author("room", "bo@x.test", "Bo", Proof.HOMESERVER)
+    room.do(change.retract, room.desk, Retract("pools", bo, Ref("room", "$2")))
+    with pytest.raises(Rejected, match="taken back"):
+        room.edit("bo", "$2", "Buy at evil.test, again")
+    assert text(room, 2) == "Cy: Please not here."
+    ana = Author("room", "ana@x.test", "Ana", Proof.HOMESERVER)
+    room.do(change.retract, room.desk, Retract("pools", ana, Ref("room", "$1")))
+    with pytest.raises(Rejected, match="taken back"):
+        room.edit("ana", "$1", "Hello again")
+    assert text(room, 1) == ""

@@ -59,12 +59,44 @@ def test_an_author_that_another_reader_may_see_otherwise(value: bytes) -> None:
     assert not is_plain(value)
 
 
-def test_what_was_sent_to_the_forum_proves_nothing_at_its_other_addresses() -> None:
+SIGNED = "DKIM-Signature: v=1; a=rsa-sha256; d=x.test; s=s; h=from:subject{more}; bh=aGFzaA==; b=c2ln\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "proof"),
+    [
+        ("To: tides@lists.test\n", Proof.NONE),
+        ("To: tides@lists.test\nCc: tides-request@lists.test\n", Proof.NONE),  # few signatures cover Cc
+        ("To: birds-request@lists.test\n", Proof.NONE),
+        ("To: tides-request@far.test\n", Proof.NONE),
+        ("To: tides-request@lists.test\n" + SIGNED.format(more=""), Proof.NONE),
+        ("To: tides-request@lists.test\n" + SIGNED.format(more=":to"), Proof.AUTHENTICATED),
+        ("To: tides-request@lists.test\n", Proof.AUTHENTICATED),
+    ],
+)
+def test_what_was_sent_elsewhere_proves_nothing_at_an_address_that_acts(head: str, proof: Proof) -> None:
     """A signed post that somebody hands on to -request is no request of its author."""
-    proved = Verdict(Proof.AUTHENTICATED)
-    for to, proof in (("tides@lists.test", Proof.NONE), ("tides-request@lists.test", Proof.AUTHENTICATED)):
-        told = inbound(
-            mail(f"From: ana@x.test\nTo: {to}\nSubject: help\n\n"), Mailbox("tides", "request"), proved, "lists.test"
-        )
-        assert isinstance(told, Request)
-        assert told.author.proof is proof
+    raw = mail(f"From: ana@x.test\n{head}Subject: help\n\n")
+    told = inbound(raw, Mailbox("tides", "request"), Verdict(Proof.AUTHENTICATED), "lists.test")
+    assert isinstance(told, Request)
+    assert told.author.proof is proof
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"X: y\rSubject: delete 1\r\n",
+        b"Subject\r: hello\r\n",
+        b"X: y\0\r\n",
+        b"\r\r\n",
+        b": y\r\n",
+        b"\x0b\r\n",
+        b"From here on\r\n",
+        b"Sub ject: x\r\n",
+    ],
+)
+def test_a_header_whose_lines_end_differently_for_different_readers_is_refused(odd: bytes) -> None:
+    for function in (POST, "request", "item"):
+        raw = b"From: ana@x.test\r\n" + odd + b"\r\nwords\r\n"
+        with pytest.raises(Rejected, match=r"must not be there|no field"):
+            inbound(mail(raw), Mailbox("tides", function), NOTHING_SAID, "lists.test")

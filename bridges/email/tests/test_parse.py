@@ -249,8 +249,10 @@ def test_an_id_that_cannot_be_kept_is_a_missing_one(bad: str) -> None:
 
 
 def test_an_address_with_a_nul_is_no_address() -> None:
-    with pytest.raises(Rejected, match="From"):
+    with pytest.raises(Rejected, match="NUL"):
         post("From: ana\0@x.test\n\nx")
+    with pytest.raises(Rejected, match="From"):
+        old(mail("From: ana\0@x.test\n\nx"), "tides")
 
 
 def test_no_nul_and_no_half_of_a_surrogate_pair_reaches_the_house() -> None:

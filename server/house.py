@@ -209,6 +209,9 @@ class BridgeHouse:
     async def queue(self, forum: str) -> None:
         await self._home.store.write(announce.all_waiting, self._home.desk, self._name, forum)
 
+    async def alarm(self, forum: str, reason: str) -> None:
+        await self._home.store.write(rooms.alarm, self._home.desk, forum, reason)
+
     async def looks_after(self, address: str) -> Sequence[Forum]:
         def work(tx: Connection) -> list[Forum]:
             found = rooms.looked_after(tx, self._name, address)

@@ -147,6 +147,9 @@ class RecordingHouse:
         self.refs |= set(refs)
         return True
 
+    async def alarm(self, forum: str, reason: str) -> None:
+        self.told.append(("alarm", forum, reason))
+
     async def looks_after(self, address: str) -> Sequence[Forum]:
         return [self.forums[slug] for slug in self.in_charge.get(address, ())]
 

@@ -57,6 +57,9 @@ class Barred:
 
         if await self._house.write(put):
             _log.error("a room is closed to us", room=room, why=why)
+            forum = await self._house.forum_of(room)
+            if forum is not None:
+                await self._house.alarm(forum.slug, why)
 
     async def lift(self, room: str) -> bool:
         """It is open again; whether it was not."""

@@ -90,6 +90,9 @@ class House(Protocol):
     async def queue(self, forum: str) -> None:
         """There is a place now for those who look after the forum: what waits for them is booked as QueueItems."""
 
+    async def alarm(self, forum: str, reason: str) -> None:
+        """Tell the operator, once a day, that nothing can be said any more where the forum stands on your side."""
+
     async def looks_after(self, address: str) -> Sequence[Forum]:
         """The forums that the person at this address of the calling bridge is an owner or moderator of."""
 

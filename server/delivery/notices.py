@@ -243,6 +243,13 @@ _TOLD: Mapping[str, Template] = {
             "To get mail again, sign in at {url} and press “Send it again”, or write to {join} from that mailbox.\n"
         ),
     ),
+    "room-closed": Template(
+        N_("The room of {forum} is closed to us"),
+        N_(
+            "Nothing can be said in the room of {forum} any more:\n\n  {reason}\n\n"
+            "What is for it waits, for seven days. `junto doctor` says how to mend it, and `junto queue list` what waits.\n"
+        ),
+    ),
     "many-bounces": Template(
         N_("Very many mailboxes of {forum} fail"),
         N_(

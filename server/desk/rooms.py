@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from server import bridge
 from server.bridge import Ref
-from server.delivery import outbox
+from server.delivery import letters, outbox
 from server.desk import Desk, forums, history, place
 from server.desk.names import Names
 from server.i18n import _
@@ -128,8 +128,13 @@ def note(
         return False
     forums.lock(tx, forum.id)
     place.also_named(Names(tx, forum.id), row.thread_id, row.id, refs)
-    outbox.found(tx, "post", row.origin, identity.ensure_room(tx, channel, address, now), now)
+    outbox.found(tx, "post", row.id, identity.ensure_room(tx, channel, address, now), now)
     return True
+
+
+def alarm(tx: Connection, desk: Desk, slug: str, reason: str) -> None:
+    """The operator is told that the forum's room is closed to us. Raises NotFound."""
+    letters.tell_operator(tx, desk, "room-closed", forums.get(tx, slug).id, reason)
 
 
 def looked_after(tx: Connection, channel: str, address: str) -> list[Row[Any]]:

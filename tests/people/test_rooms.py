@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from server.desk import Desk, accept, book, change, forums, rooms, shutting
 from server.desk.prepare import prepare
 from server.moderation import bans
 from server.people import identity, membership, subscriptions
-from server.store.schema import deliveries, refs
+from server.store.schema import deliveries, letters, refs
 from tests.people.conftest import NOW, Place
 
 CHAT = Traits("chat", takes_back=True, ordered=True, tends=True, backoff_ms=(1_000,), give_up_ms=60_000)
@@ -165,7 +166,7 @@ def test_what_waits_for_a_room_goes_to_the_one_that_replaces_it_and_nothing_is_t
     assert claimed(home) == [("post", "!old"), ("post", "!old")]  # under way when the room ended
     for _ in range(2):
         home.do(rooms.move, DESK, "chat", "tides", "!old", "!new", True)
-    assert claimed(home) == [("post", "!new"), ("post", "!new")]
+    assert claimed(home) == [("state", ""), ("post", "!new"), ("post", "!new")]
     assert home.see(subscriptions.room_forum, "chat", "!old") is None
     assert home.see(subscriptions.room_forum, "chat", "!new") == home.forum
     settled(home)
@@ -182,7 +183,7 @@ def test_what_is_taken_back_is_taken_back_in_rooms_that_were(home: Place, tmp_pa
     home.do(rooms.move, DESK, "chat", "tides", "!old", "!new", False)
     author = Author("post", "ana@shore.example", "Ana", Proof.SESSION)
     home.do(change.retract, DESK, bridge.Retract("tides", author, Ref(MESSAGE_ID, "<1@shore.example>")))
-    assert claimed(home) == [("retraction", "!old")]
+    assert claimed(home) == [("state", ""), ("retraction", "!old")]
 
 
 def test_a_post_that_is_in_the_room_already_is_not_said_again(home: Place, tmp_path: Any) -> None:
@@ -204,3 +205,13 @@ def test_the_forums_that_somebody_looks_after(home: Place) -> None:
     member_is(home, home.bruno, role="moderator")
     assert [row.slug for row in home.see(rooms.looked_after, "chat", "@bruno:shore.example")] == ["tides"]
     assert home.see(rooms.looked_after, "chat", "@nobody:shore.example") == []
+
+
+def test_the_operator_is_told_once_a_day_that_a_room_is_closed(home: Place) -> None:
+    watched = replace(DESK, operator=("post", "root@shore.example"))
+    for _ in range(2):
+        home.do(rooms.alarm, watched, "tides", "The bot was put out.")
+    home.do(rooms.alarm, DESK, "tides", "Nobody is there to be told.")
+    query = sa.select(letters.c.data).where(letters.c.template == "room-closed")
+    (told,) = home.see(lambda tx: tx.scalars(query).all())
+    assert "put out" in told

@@ -36,6 +36,7 @@ async def test_a_bot_that_was_put_out_stops_trying_until_it_is_let_in(
     homeserver.asked.clear()
     again = await say(bridge, PostItem(post()))
     assert isinstance(again, Later)
+    assert [told[:2] for told in house.told if told[0] == "alarm"] == [("alarm", "tides")]
     assert homeserver.asked == []
     waits = await say(bridge, StateItem(forum()))
     assert isinstance(waits, Later)

@@ -47,7 +47,18 @@ class Moderators:
 
     # The room
     async def ensure(self, item: StateItem) -> None:
-        """The room, if there is anybody for it, and in it those who look after the forum now. Raises Trouble."""
+        """The room, if there is anybody for it, and in it those who look after the forum now. Raises Trouble that passes.
+
+        Where the homeserver will not have such a room, the forum's own is as good without.
+        """
+        try:
+            await self._ensure(item)
+        except Trouble as trouble:
+            if trouble.away or trouble.limited:
+                raise
+            _log.warning("no room of moderators", forum=item.forum.slug, problem=str(trouble))
+
+    async def _ensure(self, item: StateItem) -> None:
         wanted = list(dict.fromkeys((*item.owners, *item.moderators)))
         async with self._one_at_a_time:
             room = await self._get("moderators", item.forum.slug)

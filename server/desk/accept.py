@@ -254,6 +254,10 @@ def _hold(
     by = f"{inbound.author.channel}:{inbound.author.address}"
     repeated = queue.same(tx, forum.id, by, prepared.content_hash)
     if repeated is not None:
+        if inbound.author.channel in desk.channels(
+            takes_back=True
+        ):  # it is seen there twice, and shares what is decided
+            queue.also_named(tx, repeated, inbound.refs)
         return Held(repeated, decision.reason)
     asks = decision.confirm and asking.may_ask(tx, forum, asking.POST, who, now)
     awaits = queue.AUTHOR if decision.confirm else queue.MODERATORS

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from server import bridge
+from server.delivery import outbox
 from server.desk import decide, forums, posts
 from server.errors import CommandError, Rejected
 from server.i18n import _
@@ -36,6 +37,7 @@ def ban(tx: Connection, forum_id: int | None, kind: str, value: str, reason: str
     added = bans.add(tx, forum_id, kind, value, reason, actor, now)
     if added:
         audit.record(tx, actor, "ban", kind, now, forum_id=forum_id, detail=reason)
+        _doors(tx, forum_id, now)
     for row in covered:
         if row.state != "banned":
             _becomes(tx, row, "banned", now)
@@ -52,6 +54,7 @@ def lift(tx: Connection, forum_id: int | None, value: str, actor: str, now: int)
         if row.state == "banned" and not bans.covering(tx, row.forum_id, _theirs(tx, row.person_id)):
             _becomes(tx, row, "left", now)
     if lifted:
+        _doors(tx, forum_id, now)
         audit.record(tx, actor, "unban", lifted[0][0], now, forum_id=forum_id)
     return bool(lifted)
 
@@ -97,6 +100,12 @@ def refuse_banned(tx: Connection, forum_id: int, known: identity.Known, address:
     """Raise Rejected for somebody whom an operator wants to take in, and who is shut out."""
     if bans.is_shut_out(tx, forum_id, known.person_id):
         raise Rejected("5.7.1", _("{address} is banned from the forum.").format(address=address))
+
+
+def _doors(tx: Connection, forum_id: int | None, now: int) -> None:
+    """Rooms are told, also of who never was a member."""
+    for each in [forum_id] if forum_id is not None else [row.id for row in forums.all_forums(tx)]:
+        outbox.kept_changed(tx, "state", each, now)
 
 
 def _theirs(tx: Connection, person_id: int) -> list[str]:

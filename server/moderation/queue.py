@@ -18,6 +18,7 @@ from server.store.schema import decisions, forums, held, posts
 from server.store.upsert import insert_new, insert_or_set
 
 LETTERS = 4
+NAMES = 100  # of one held post
 MODERATORS, AUTHOR, PARENT = "moderators", "author", "parent"
 """Whose word a held post waits for; an author's is the answer to a question that they were sent. PARENT: nobody's of its own, for it
 answers one that waits."""
@@ -51,6 +52,14 @@ def hold(
     while (name := same(tx, forum_id, author, content_hash)) is None:
         insert_new(tx, held, row | {"name": _name(tx)}, ["forum_id", "author", "content_hash"])
     return name
+
+
+def also_named(tx: Connection, name: str, more: Sequence[Ref]) -> None:
+    """The held post of that name came once more, under these names."""
+    row = find(tx, name)
+    if row is not None:
+        both = list(dict.fromkeys((*names(row), *more)))
+        tx.execute(update(held).where(held.c.post_id == row.post_id).values(refs=_written(both[:NAMES])))
 
 
 def names(row: Row[Any]) -> list[Ref]:

@@ -26,7 +26,7 @@ from server.bridge import (
     Request,
     Retract,
 )
-from server.desk import accept, change, commands, forums, letters, members, shutting
+from server.desk import accept, book, change, commands, forums, letters, members, shutting
 from server.desk.prepare import prepare
 from server.errors import CommandError, Rejected
 from server.moderation import bans
@@ -266,3 +266,25 @@ def test_a_membership_ended_by_a_ban_shuts_out_by_itself(table: Table) -> None:
         table.post("eve")
     with pytest.raises(Rejected, match="shut out"):
         table.do(members.join, table.desk, Join("pools", on_the_web(eve)))
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_rooms_are_told_of_a_ban_of_somebody_who_never_came(table: Table, everywhere: bool) -> None:
+    forum_id = table.forum()
+    where = None if everywhere else forum_id
+
+    def due() -> list[Any]:
+        state = sa.select(deliveries.c.state).where(deliveries.c.item_kind == "state")
+        return table.store.read_now(lambda tx: list(tx.scalars(state)))
+
+    def said(tx: sa.Connection) -> None:
+        tx.execute(deliveries.update().values(state="sent"))
+
+    table.do(book.tend, table.desk, forum_id, table.now)
+    for act in (
+        lambda: ban(table, (bans.ADDRESS, "who@x.test"), where),
+        lambda: lift(table, "who@x.test", where),
+    ):
+        table.do(said)
+        act()
+        assert due() == ["due"]

@@ -102,6 +102,15 @@ def test_refused_it_is_named_once_more_so_that_it_can_be_taken_away(room: Table)
     assert decisions(room) == []
 
 
+def test_the_same_words_said_twice_are_decided_once_and_shown_twice(room: Table) -> None:
+    for _again in range(2):
+        name = waits(room, "ana", "$1")
+        assert waits(room, "ana", "$2") == name
+    room.do(decide.reject, room.desk, name, "command", "", room.now)
+    ((_address, item),) = decisions(room)
+    assert item.refs == (Ref("room", "$1"), Ref("room", "$2"))
+
+
 def test_what_was_mailed_is_shown_nowhere_else(room: Table) -> None:
     held_ = room.post("eve", "hm", proof=Proof.AUTHENTICATED, subject="x")
     assert isinstance(held_, Held)

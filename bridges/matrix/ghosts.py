@@ -62,8 +62,7 @@ class Ghosts:
 
     async def of(self, writer: Writer, channel: str = "") -> Ghost:
         """The ghost of an author, registered and named, who wrote by that channel. Raises Trouble."""
-        name = writer.name.strip()[:NAME_CHARS] or _("A member")
-        return await self._ready(local_user(writer.key, self._settings.server_name), name)
+        return await self._ready(local_user(writer.key, self._settings.server_name), _shown_name(writer))
 
     async def known(self, user_id: str) -> Ghost:
         """A user of ours that was made before, under the name that they have. Raises Trouble."""
@@ -91,21 +90,33 @@ class Ghosts:
         self._joined.add((room, ghost.user_id))
 
     async def changed(self, writer: Writer, room: str, here: bool) -> str:
-        """The ghost of an author, if there is one, gets the name, and leaves the room of a forum whose member they are no more."""
-        if not await self.is_known(local_user(writer.key, self._settings.server_name)):
+        """The ghost of an author, if there is one, gets the name, and leaves the room of a forum whose member they are no more.
+
+        A homeserver tells a new name to the rooms of a user when it has time, by joining them once more: so who leaves is renamed in
+        the room first, then leaves it, and only then anywhere else.
+        """
+        user = local_user(writer.key, self._settings.server_name)
+        if not await self.is_known(user):
             return "they have no ghost"
-        ghost = await self.of(writer)
-        key = f"{room} {ghost.user_id}"
-        if here or await self._house.write(lambda rows: rows.get("joined", key)) is None:
-            return "renamed"
+        key = f"{room} {user}"
+        leaves = not here and await self._house.write(lambda rows: rows.get("joined", key)) is not None
+        if leaves:
+            await self._leave(await self.known(user), room, _shown_name(writer))
+            await self._house.write(lambda rows: rows.drop("joined", key))
+            self._joined.discard((room, user))
+        await self.of(writer)
+        return "gone from the room" if leaves else "renamed"
+
+    async def _leave(self, ghost: Ghost, room: str, name: str) -> None:
+        last = {"membership": "join", "displayname": name}
         try:
+            if (await self._recall(ghost.user_id)).name != name:
+                room_part, user_part = escaped(room, ghost.user_id)
+                await ghost.call("PUT", f"/_matrix/client/v3/rooms/{room_part}/state/m.room.member/{user_part}", last)
             await told(ghost.room_leave(room))
         except Trouble as trouble:
             if trouble.code not in ("M_FORBIDDEN", "M_NOT_FOUND", "M_UNKNOWN"):
                 raise
-        await self._house.write(lambda rows: rows.drop("joined", key))
-        self._joined.discard((room, ghost.user_id))
-        return "gone from the room"
 
     async def renew(self, ghost: Ghost) -> Ghost:
         """The homeserver has forgotten the ghost or its device: make again what is missing."""
@@ -183,3 +194,7 @@ class Ghosts:
 
         await self._house.write(put)
         self._known[user_id] = known
+
+
+def _shown_name(writer: Writer) -> str:
+    return writer.name.strip()[:NAME_CHARS] or _("A member")

@@ -11,7 +11,7 @@ from aiohttp import web
 from bridges.matrix import MatrixBridge
 from bridges.matrix.names import ANSWER_MARK
 from bridges.matrix.tests.homeserver import Answer, Asked, Homeserver, error
-from bridges.matrix.tests.samples import ANA, Outcomes, lot, post
+from bridges.matrix.tests.samples import ANA, Outcomes, lot
 from bridges.matrix.tests.test_hear import USER, event, keep, work_off
 from server.bridge import (
     Accepted,
@@ -21,18 +21,15 @@ from server.bridge import (
     Later,
     Letter,
     LetterItem,
-    MemberItem,
     NewPost,
     NoticeItem,
     Outbound,
     Outcome,
-    PostItem,
     Proof,
     Ref,
     Request,
     Result,
     Sent,
-    Writer,
 )
 from server.errors import Rejected
 from tests.fakes import RecordingHouse, forum
@@ -378,22 +375,3 @@ async def test_a_question_that_somebody_else_wrote_is_none(
     keep(house, dm("$1", "yes"))
     await work_off(bridge)
     assert house.accepted == []
-
-
-# What becomes of ghosts --------------------------------------------------------------------------------------------------
-async def test_a_ghost_is_renamed_and_leaves_with_its_member(
-    bridge: MatrixBridge, house: RecordingHouse, homeserver: Homeserver
-) -> None:
-    assert await deliver(bridge, MemberItem(forum(), ANA, False), "!room") == Sent(detail="they have no ghost")
-    await deliver(bridge, PostItem(post()), "!room", "post")
-    renamed = Writer(ANA.key, "Ana F")
-    await deliver(bridge, MemberItem(forum(), renamed, True), "!room", "renamed")
-    names = [asked.body["displayname"] for asked in homeserver.asked if asked.path.endswith("/displayname")]
-    assert names[-1] == "Ana F"
-    assert homeserver.count("/leave") == 0
-    for _attempt in range(2):
-        await deliver(bridge, MemberItem(forum(), Writer(ANA.key, "A former member"), False), "!room", "gone")
-    assert homeserver.count("/rooms/!room/leave") == 1
-    joins = homeserver.count("/join/")
-    await deliver(bridge, PostItem(post()), "!room", "again")
-    assert homeserver.count("/join/") == joins + 1

@@ -9,6 +9,7 @@ from bridges.email import fields
 from bridges.email.addresses import normal
 from server import limits
 
+_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/=_?.'")
 _ADDRESS = frozenset(range(0x21, 0x100)) - frozenset(b'"(),:;<>[\\]')
 READ_BYTES = 32 * 1024  # of one field
 
@@ -80,6 +81,8 @@ def is_plain(value: bytes) -> bool:
         c = data[at]
         word = fields.encoded_word(data, at) if data.startswith(b"=?", at) else None
         if word is not None:
+            if not _WORD.issuperset(data[at : word[2]]):
+                return False  # other readers end the word where a blank or a bracket stands (RFC 2047 section 5)
             at = word[2]
         elif c in b'"(':
             at = _quoted(data, at, bytearray()) if c == 0x22 else _comment(data, at, bytearray())

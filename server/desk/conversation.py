@@ -25,6 +25,7 @@ from server.store.upsert import insert_or_set
 QUIET_MS = 30 * clock.MINUTE
 LONGEST_MS = 2 * clock.HOUR
 LINES = 100
+MOST_CHARS = 200_000  # of what is kept of all lines: each new one is written together with those before it
 LATE_MS = 10 * clock.MINUTE  # heard so long after it was said, it is being caught up with
 LATE_LINES = 500  # in one mail then, for nobody wants many about what is over
 OPENER, LINES_POST = "opener", "lines"
@@ -67,7 +68,11 @@ def take(
     line = pieces.line(pieces.of(prepared), who.person_id, name)
     if talk is None or talk.lines_id is None:
         return _begun(tx, forum, talk.opener_id if talk is not None else None, prepared, line, now)
-    lines = [*(pieces.read(posts.body(tx, talk.lines_id).pieces) or []), line]
+    stored = posts.body(tx, talk.lines_id).pieces or "[]"
+    if len(stored) >= MOST_CHARS:
+        _close(tx, desk, forum, talk, now)
+        return _begun(tx, forum, talk.opener_id, prepared, line, now)
+    lines = [*(pieces.read(stored) or []), line]
     tx.execute(_mine(forum.id, talk.channel).values(lines=len(lines), last_at=now))
     mentions.note(tx, talk.lines_id, talk.channel, inbound.mentions)
     return gather.add(tx, forum, posts.get(tx, talk.lines_id), prepared, lines, now)

@@ -47,7 +47,10 @@ def ask(tx: Connection, desk: Desk, forum: Row[Any], person_id: int, address_id:
     name = identity.person(tx, person_id).name
     facts = {
         "asker": identity.address(tx, address_id),
-        "called": _(", called {name},").format(name=name) if name else "",
+        # A name is what somebody chose: one that reads as an address of anything is left out of a mail to whom they named.
+        "called": _(", called {name},").format(name=name)
+        if name and len(name) <= 40 and not set(name) & set("@:/.")
+        else "",
         "asked": named[1],
         "with": address_id,
     }

@@ -79,7 +79,10 @@ async def form(request: web.Request) -> Mapping[str, str]:
 
 def local_path(path: str) -> str:
     """The path if it leads to a page of ours, else "/": a link of somebody else's must not send a reader away."""
-    parts = urlsplit(path)
+    try:
+        parts = urlsplit(path)
+    except ValueError:  # "//[" begins an address that never ends
+        return "/"
     fine = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
     return path if fine and path.isprintable() and len(path) < 2_000 else "/"
 

@@ -234,3 +234,12 @@ def test_what_was_taken_back_does_not_come_again_by_an_edit(room: Table) -> None
     with pytest.raises(Rejected, match="taken back"):
         room.edit("ana", "$1", "Hello again")
     assert text(room, 1) == ""
+
+
+def test_talk_of_long_lines_is_mailed_before_it_is_too_much_to_write_at_once(room: Table) -> None:
+    say(room, "ana", "Hello", "$1")
+    long = "words " * 5_000
+    seen = [say(room, "bo", f"{n} {long}", f"$b{n}") for n in range(6)]
+    assert seen[0] == seen[1] == "pools/2"
+    assert seen[-1] == "pools/4"
+    assert mails(room) == [1, 2, 3]

@@ -236,3 +236,10 @@ def test_the_ghost_of_who_became_another_goes(shore: Table) -> None:
     carla = person(shore, "post", "carla@x.test")
     shore.do(linking.merge, shore.desk, carla, 1, "command")
     assert {(item.writer.name, item.here) for item in members(shore)} == {("Ana", True)}
+
+
+@pytest.mark.parametrize("name", ["PayPal: pay at http://evil.test/now", "evil.test", "x" * 60])
+def test_a_name_that_advertises_is_not_sent_to_whom_was_named(shore: Table, name: str) -> None:
+    shore.do(lambda tx: tx.execute(people.update().values(name=name)))
+    ask(shore, "link", ANA)
+    assert name not in question(shore).item.text

@@ -16,6 +16,7 @@ from server.bridge import Accepted, Act, Author, Duplicate, Held, Join, Leave, N
 from server.errors import Deferred, Rejected
 from server.people import handles, identity, membership
 from server.store.schema import deliveries, letters
+from server.web.context import local_path
 from tests.archive.sample import NOW
 from tests.web.conftest import SECRET, Reader, RecordingHousehold, household
 
@@ -369,3 +370,17 @@ async def test_a_link_that_was_used_says_how_it_stands(reader: Reader, rows: dic
     assert "You are a member of Tide pools already." in await reader.text(f"/confirm/{token}")
     assert "already" in await (await reader.submit(f"/confirm/{token}", 200)).text()
     assert reader.home.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        ("/f/pools/1", "/f/pools/1"),
+        ("//evil.test", "/"),
+        ("//[", "/"),
+        ("https://evil.test/", "/"),
+        ("/\\evil.test", "/"),
+    ],
+)
+def test_who_signs_in_is_led_to_pages_of_ours_alone(wanted: str, shown: str) -> None:
+    assert local_path(wanted) == shown

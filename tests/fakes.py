@@ -52,8 +52,8 @@ class RecordingRows:
         self._by_id[row] = name
         return True
 
-    def take(self, limit: int) -> list[Kept]:
-        new = [Kept(i, n, d, a) for n, (i, d, s, a) in self.inbox.items() if s == "new"]
+    def take(self, limit: int, after: int = 0) -> list[Kept]:
+        new = [Kept(i, n, d, a) for n, (i, d, s, a) in self.inbox.items() if s == "new" and i > after]
         return sorted(new, key=lambda kept: kept.id)[:limit]
 
     def _set(self, row: int, state: str, more: int = 0) -> None:

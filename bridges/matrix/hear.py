@@ -122,12 +122,18 @@ class Listener:
 
     async def work_off(self) -> int:
         """Hand over what is stored and may go on; answers how many events were settled."""
-        kept = await self._house.write(lambda rows: rows.take(LOT))
-        settled = 0
+        settled = after = 0
         self._stopped.clear()
-        for row in kept:
-            settled += await self._settle(row)
-        return settled
+        while True:
+            kept = await self._kept(after)
+            for row in kept:
+                settled += await self._settle(row)
+            if settled or len(kept) < LOT:
+                return settled
+            after = kept[-1].id  # all of these wait, however many: other rooms stand behind them
+
+    async def _kept(self, after: int) -> list[Kept]:
+        return await self._house.write(lambda rows: rows.take(LOT, after))
 
     def _until_next(self) -> float:
         now = self.clock()

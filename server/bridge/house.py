@@ -29,8 +29,8 @@ class Rows(Protocol):
     def keep(self, name: str, data: bytes) -> bool:
         """Store `data` under `name`; False if that name is known already, and nothing changes."""
 
-    def take(self, limit: int) -> list[Kept]:
-        """The oldest new rows, in order of arrival; they stay new until `done` or `quarantine`."""
+    def take(self, limit: int, after: int = 0) -> list[Kept]:
+        """The oldest new rows (those after that id), in order of arrival; they stay new until `done` or `quarantine`."""
 
     def done(self, row: int) -> None: ...
 

@@ -23,11 +23,11 @@ class BridgeRows:
         row = {"bridge": self._bridge, "name": name, "bytes": data, "created_at": self._now}
         return insert_new(self._tx, inbox, row, ["bridge", "name"])
 
-    def take(self, limit: int) -> list[Kept]:
-        """The oldest new rows, in order of arrival; they stay new until `done` or `quarantine`."""
+    def take(self, limit: int, after: int = 0) -> list[Kept]:
+        """The oldest new rows (those after that id), in order of arrival; they stay new until `done` or `quarantine`."""
         rows = self._tx.execute(
             select(inbox.c.id, inbox.c.name, inbox.c.bytes, inbox.c.attempts)
-            .where(inbox.c.bridge == self._bridge, inbox.c.state == "new")
+            .where(inbox.c.bridge == self._bridge, inbox.c.state == "new", inbox.c.id > after)
             .order_by(inbox.c.id)
             .limit(limit)
         )

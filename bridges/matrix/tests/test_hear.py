@@ -102,6 +102,25 @@ async def test_what_must_wait_keeps_its_room_in_order_and_no_other_room_waiting(
     assert texts(house) == ["elsewhere", "one", "two"]
 
 
+async def test_a_room_with_thousands_of_events_that_wait_keeps_no_other_room_waiting(
+    bridge: MatrixBridge, house: RecordingHouse
+) -> None:
+    def away(inbound: Inbound) -> Result:
+        if isinstance(inbound, NewPost) and inbound.text != "elsewhere":
+            raise Deferred("the database is away")
+        return Accepted()
+
+    house.answer = away
+    keep(house, *(event(f"${n}", str(n)) for n in range(1_000)), event("$far", "elsewhere", room_id="!kelp"))
+    await work_off(bridge)
+    assert texts(house) == ["elsewhere"]
+    house.answer = lambda inbound: Accepted()
+    bridge._listener.clock = lambda: float("inf")
+    for _ in range(5):
+        await work_off(bridge)
+    assert texts(house) == ["elsewhere", *(str(n) for n in range(1_000))]
+
+
 async def test_a_picture_waits_for_the_homeserver_and_at_last_is_named_instead(
     bridge: MatrixBridge, house: RecordingHouse, homeserver: Homeserver
 ) -> None:

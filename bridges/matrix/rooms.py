@@ -145,6 +145,7 @@ class Rooms:
         if old and old != room:
             await self.places.inherit(old, room)
             await self._house.write(lambda rows: rows.put("replaces", room, old))
+            await self._out_of_its_space(bot, forum, old)
         if not taken.members_only:
             await self._alias(bot, forum, room)
         await self._known.keep(forum, taken)
@@ -179,13 +180,16 @@ class Rooms:
                 await bot.call("DELETE", f"/_matrix/client/v3/directory/room/{escaped(alias)[0]}")
         with suppress(Trouble):
             await self._list(bot, old.id, False)
-        with suppress(Trouble):
-            space = await self._aliases.room(bot, community_alias(forum.community.slug, self._ghosts.ours))
-            if space is not None:
-                await self._mend(bot, space, {"m.space.child": {}}, old.id)
+        await self._out_of_its_space(bot, forum, old.id)
         with suppress(Trouble):
             path = f"/_matrix/client/v3/rooms/{room_part}/state/m.room.tombstone/"
             await bot.call("PUT", path, {"body": body, "replacement_room": new.id})
+
+    async def _out_of_its_space(self, bot: Ghost, forum: Forum, room: str) -> None:
+        with suppress(Trouble):
+            space = await self._aliases.room(bot, community_alias(forum.community.slug, self._ghosts.ours))
+            if space is not None:
+                await self._mend(bot, space, {"m.space.child": {}}, room)
 
     # Making
     async def _made(self, bot: Ghost, forum: Forum) -> Room:

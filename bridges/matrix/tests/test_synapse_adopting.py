@@ -138,6 +138,9 @@ async def test_an_upgraded_room_is_followed(world: World, version: str, to: str)
     alias = f"#_junto_{place.forum.slug}:hs.test"
     assert (await place.call("GET", f"/directory/room/{quote(alias)}"))["room_id"] == new
     assert await place.keep(moderators=(owner.user_id,)) == new
+    space = (await place.call("GET", f"/directory/room/{quote('#_junto_c_shore:hs.test')}"))["room_id"]
+    assert await place.state("m.space.child", old, room=space) == {}
+    assert await place.state("m.space.child", new, room=space) == {"via": ["hs.test"], "suggested": True}
     first = await place.outcome(PostItem(reply(opener, fresh_text="An answer there", fresh_html="")))
     assert isinstance(first, Sent)
     second = await place.outcome(PostItem(reply(opener, fresh_text="And one more", fresh_html="")))

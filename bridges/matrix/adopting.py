@@ -57,6 +57,8 @@ class Adopting:
             await self._notices.answer(room, event, sender, None, why)
             return True
         await self._rooms.adopt(forum, room)
+        if await known.state(await self._ghosts.bot(), room, "m.room.encryption"):
+            await self._notices.encrypted(room)
         words = _("This is the room of {title} now.").format(title=forum.title) + " " + topic(forum)
         await self._notices.answer(room, event, sender, None, words)
         return True
@@ -67,7 +69,7 @@ class Adopting:
             return _("{title} is for members only: its room is made by Junto, so that nobody else is in it.").format(
                 title=forum.title
             )
-        if await known.state(bot, room, "m.room.encryption"):
+        if not self._ghosts.reads_encrypted and await known.state(bot, room, "m.room.encryption"):
             return _("This room is encrypted: what is said here could reach neither mail nor archive.")
         if await known.state(bot, room, "m.room.tombstone"):
             return _("This room was replaced by another one.")

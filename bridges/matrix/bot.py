@@ -50,10 +50,15 @@ class BotBridge(MatrixBridge):
             await self._ghosts.close()
 
     async def _hear(self, sync: Sync) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listener.run())
-            group.create_task(sync.run())
-            group.create_task(self._recover())
+        assert isinstance(self._ghosts, OneVoice)
+        await self._ghosts.cipher.open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listener.run())
+                group.create_task(sync.run())
+                group.create_task(self._recover())
+        finally:
+            self._ghosts.cipher.close()
 
     def _registered(self) -> None:
         """There is no registration."""

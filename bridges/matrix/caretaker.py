@@ -98,6 +98,8 @@ class Caretaker:
         if kind == "m.room.encryption" and content:
             why = _("The room of {forum} is encrypted now: nothing is sent there any more.")
             await self._notices.encrypted(room)
+            if self._ghosts.reads_encrypted:
+                return True
             await self._barred.bar(room, why.format(forum=forum.slug), for_good=True)
             return True
         if kind == "m.room.server_acl":

@@ -54,7 +54,8 @@ class Fetch:
         room_part, event_part = escaped(room, event)
         try:
             bot = await self._ghosts.bot()
-            return await bot.call("GET", f"/_matrix/client/v3/rooms/{room_part}/event/{event_part}")
+            found = await bot.call("GET", f"/_matrix/client/v3/rooms/{room_part}/event/{event_part}")
+            return self._ghosts.opened(found, PATIENCE)
         except Trouble as trouble:
             if trouble.away or trouble.limited:
                 raise Deferred(str(trouble)) from None

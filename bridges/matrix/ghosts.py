@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from aiohttp import ClientSession
 
@@ -43,6 +44,8 @@ class Ghosts:
 
     one_for_all = False
     """Whether one account speaks for everybody."""
+    reads_encrypted = False
+    """Whether what is said in an encrypted room can be read."""
 
     @property
     def ours(self) -> str:
@@ -132,6 +135,10 @@ class Ghosts:
     async def name(self, user_id: str) -> str:
         """The name of a user of ours, "" if we have not made them."""
         return (await self._recall(user_id)).name
+
+    def opened(self, event: dict[str, Any], attempts: int) -> dict[str, Any]:
+        """The event in plain, where it is encrypted and can be read. Raises Deferred."""
+        return event
 
     async def close(self) -> None:
         if self._session is not None:

@@ -73,7 +73,7 @@ class Listener:
         barred: Barred,
         moderators: Moderators,
     ) -> None:
-        self._house, self._server = house, ghosts.ours
+        self._house, self._ghosts, self._server = house, ghosts, ghosts.ours
         self._fetch = Fetch(house, ghosts)
         self._complete = Completer(self._fetch, ghosts, self._server)
         self._notices = Notices(house, ghosts)
@@ -170,6 +170,9 @@ class Listener:
         return True
 
     async def _hand_over(self, row: Kept, event: parse.Event, room: str) -> None:
+        plain = self._ghosts.opened(event, row.attempts)
+        if plain is not event:
+            event, row = plain, replace(row, data=json.dumps(plain).encode())
         forum = await self._house.forum_of(room)
         if forum is None and await self._moderators.hear(row, event, room):
             return
@@ -190,7 +193,7 @@ class Listener:
             case parse.Member():
                 await self._member(room, forum, heard)
             case parse.Encrypted():
-                await self._notices.encrypted(room)
+                await self._notices.unread(room, row.name, event["sender"])
             case parse.Ignored(reason):
                 _log.debug("ignored", event_name=row.name, reason=reason)
                 if reason == parse.OWN:

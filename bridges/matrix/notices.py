@@ -12,6 +12,9 @@ from server import limits, log
 from server.bridge import House
 from server.i18n import _
 
+OPEN_ELSEWHERE = _(
+    "This room is encrypted, and mail, archive and web pages are not: what is written here leaves it in the clear."
+)
 _log = log.get("matrix.notices")
 
 
@@ -38,13 +41,23 @@ class Notices:
         await self._say(room, {"msgtype": "m.notice", "body": words, "m.mentions": {}}, f"declined {event}", ours)
         await self._house.write(lambda rows: rows.put("declined", room, said))
 
+    async def unread(self, room: str, event: str, sender: str) -> None:
+        """An encrypted message could not be read: none can, or the key of this one has not come."""
+        if self._ghosts.reads_encrypted:
+            words = _("This message reached nobody outside of the room: its key has not come. Please write it again.")
+            await self.answer(room, event, sender, None, words)
+        else:
+            await self.encrypted(room)
+
     async def encrypted(self, room: str, ours: str | None = None) -> None:
-        """Say once in a room, as the bot or as that user of ours, that we cannot read what is encrypted."""
+        """Say once in a room, as the bot or as that user of ours, what becomes of what is encrypted."""
         if await self._house.write(lambda rows: rows.get("encrypted", room)) is not None:
             return
         words = _(
             "Encrypted messages cannot be read here and reach neither mail nor archive. Please write without encryption."
         )
+        if self._ghosts.reads_encrypted:
+            words = OPEN_ELSEWHERE
         if await self._say(room, {"msgtype": "m.notice", "body": words, "m.mentions": {}}, f"encrypted {room}", ours):
             await self._house.write(lambda rows: rows.put("encrypted", room, ""))
 

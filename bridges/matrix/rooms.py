@@ -18,6 +18,7 @@ from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.history import is_empty
 from bridges.matrix.known import Known, Room
 from bridges.matrix.names import ROOM_MARK, community_alias, escaped, forum_alias, home, link
+from bridges.matrix.notices import OPEN_ELSEWHERE
 from bridges.matrix.places import Places
 from bridges.matrix.upgrade import successor
 from bridges.matrix.wire import Ghost, Trouble, told
@@ -64,8 +65,8 @@ class Rooms:
             await self._known.keep(forum, room)
         filling = await self._attached(bot, forum, room)
         await self._known.keep(forum, room)
-        await self._look(bot, forum, room.id)
-        await self._mend(bot, room.id, _states(forum) | (_CLOSED if filling else {}))
+        encrypted = await self._look(bot, forum, room.id)
+        await self._mend(bot, room.id, _states(forum, encrypted) | (_CLOSED if filling else {}))
         if not filling:
             await self.places.see_to(bot, room.id, item, room.creators)
             await self._list(bot, room.id, not members_only)
@@ -92,9 +93,10 @@ class Rooms:
                 raise
             raise PutOut(room, str(trouble)) from None
 
-    async def _look(self, bot: Ghost, forum: Forum, room: str) -> None:
-        """Whether anything may be said there: encryption and access lists may have come while nobody heard it."""
-        if await known.state(bot, room, "m.room.encryption"):
+    async def _look(self, bot: Ghost, forum: Forum, room: str) -> bool:
+        """Whether it is encrypted. And whether anything may be said there: that and access lists may have come while nobody heard."""
+        encrypted = bool(await known.state(bot, room, "m.room.encryption"))
+        if encrypted and not self._ghosts.reads_encrypted:
             why = _("The room of {forum} is encrypted: nothing is sent there.").format(forum=forum.slug)
             await self._barred.bar(room, why, for_good=True)
         elif shuts_out(await known.state(bot, room, "m.room.server_acl"), self._server):
@@ -102,6 +104,7 @@ class Rooms:
             await self._barred.bar(room, why)
         elif await self._barred.lift(room):
             self._house.nudge()
+        return encrypted
 
     # Taking another room
     async def _after_upgrades(self, bot: Ghost, forum: Forum, room: Room) -> Room:
@@ -240,13 +243,13 @@ class Rooms:
             _log.info("not listed", room=room, problem=str(trouble))
 
 
-def _states(forum: Forum) -> dict[str, dict[str, Any]]:
+def _states(forum: Forum, encrypted: bool = False) -> dict[str, dict[str, Any]]:
     """What is kept in step. The history of a public room is as open as its pages; one that looked less open would mislead
     (Client-Server API 11.6). Members see what was said before they came, as in the archive."""
     members_only = forum.visibility != "public"
     return {
         "m.room.name": {"name": forum.title},
-        "m.room.topic": {"topic": topic(forum)},
+        "m.room.topic": {"topic": f"{topic(forum)} {OPEN_ELSEWHERE}" if encrypted else topic(forum)},
         "m.room.history_visibility": {"history_visibility": "shared" if members_only else "world_readable"},
         "m.room.guest_access": {"guest_access": "forbidden"},
         ROOM_MARK: known.mark(forum),

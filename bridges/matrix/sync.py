@@ -84,6 +84,7 @@ class Sync:
         token = answer.get("next_batch")
         if not isinstance(token, str) or not 0 < len(token) <= TOKEN_CHARS:
             raise Trouble(502, "", "a sync without a token")
+        await self._voices.cipher.hear(answer)
         rooms = _object(answer, "rooms")
         found: list[Event] = []
         joined = {room: _object(of) for room, of in _object(rooms, "join").items() if is_id(room, "!")}
@@ -107,7 +108,7 @@ class Sync:
         nothing: Event = {"types": []}
         room = {
             "timeline": {"limit": self.timeline, "lazy_load_members": True},
-            "state": {"types": [], "lazy_load_members": True},
+            "state": {"types": ["m.room.encryption"]},
             "ephemeral": nothing,
             "account_data": nothing,
         }

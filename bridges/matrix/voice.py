@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import ClientSession
 
 from bridges.matrix.account import Account
+from bridges.matrix.cipher import AVAILABLE, Cipher, Keyring
 from bridges.matrix.compose import HTML, MESSAGE, Content
 from bridges.matrix.ghosts import Ghosts
 from bridges.matrix.settings import Settings
@@ -26,9 +31,17 @@ _OPENING = ("<p>", "<h1>", "<h2>", "<h3>")
 class Voice(Ghost):
     """The account; with an author, what it sends as messages begins with their name."""
 
-    def __init__(self, homeserver: str, token: str, shared: Any, user_id: str, author: tuple[str, str] | None) -> None:
+    def __init__(
+        self,
+        homeserver: str,
+        token: str,
+        shared: ClientSession,
+        user_id: str,
+        cipher: Cipher,
+        author: tuple[str, str] | None,
+    ) -> None:
         super().__init__(homeserver, token, shared, user_id)
-        self._author = author
+        self._cipher, self._author = cipher, author
 
     def _said_as(self) -> dict[str, str]:
         return {}  # the token says who asks
@@ -43,17 +56,25 @@ class Voice(Ghost):
     ) -> Any:
         if self._author is not None and message_type == MESSAGE:
             content = spoken(content, *self._author)
+        if await self._cipher.is_encrypted(room_id):
+            return await self._cipher.send(room_id, message_type, content, tx_id)
         return await super().room_send(room_id, message_type, content, tx_id, ignore_unverified_devices)
+
+    async def fetch(self, path: str, limit: int) -> bytes:
+        data = await super().fetch(path, limit)
+        return self._cipher.file("mxc://" + "/".join(unquote(part) for part in path.split("/")[-2:]), data)
 
 
 class OneVoice(Ghosts):
     """Ghosts where there is one account only."""
 
     one_for_all = True
+    reads_encrypted = AVAILABLE
 
     def __init__(self, house: House, settings: Settings, account: Callable[[], Account]) -> None:
         super().__init__(house, settings, _no_registration)
         self._account = account
+        self.cipher = Cipher(house, self._keys)
 
     @property
     def ours(self) -> str:
@@ -84,6 +105,14 @@ class OneVoice(Ghosts):
     async def name(self, user_id: str) -> str:
         return "Junto" if user_id == self.bot_id else ""
 
+    def opened(self, event: dict[str, Any], attempts: int) -> dict[str, Any]:
+        return self.cipher.opened(event, attempts)
+
+    def _keys(self, place: Path) -> Keyring:
+        self._voice(None)
+        assert self._session is not None
+        return Keyring(self._settings.homeserver, self._account(), self._session, place)
+
     def _voice(self, author: tuple[str, str] | None) -> Voice:
         if self._session is None or self._session.closed:
             self._session = session()
@@ -91,7 +120,7 @@ class OneVoice(Ghosts):
             token = self._account().access_token
         except ConfigError as problem:
             raise Trouble(0, "", str(problem)) from None
-        return Voice(self._settings.homeserver, token, self._session, self._settings.user, author)
+        return Voice(self._settings.homeserver, token, self._session, self._settings.user, self.cipher, author)
 
 
 def spoken(content: Content, key: str, name: str) -> Content:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bridges.matrix import BotBridge, MatrixBridge, Settings, account
 from bridges.matrix.rooms import Rooms
+from bridges.matrix.tests.botworld import BotWorld
 from bridges.matrix.tests.homeserver import Homeserver
 from bridges.matrix.tests.samples import Outcomes, lot
 from bridges.matrix.tests.told import ROOM, US, USER, Told
@@ -57,6 +58,7 @@ async def bridge(homeserver: Homeserver, house: RecordingHouse, tmp_path: Path) 
 async def bot(homeserver: Homeserver, house: RecordingHouse, tmp_path: Path) -> AsyncIterator[BotBridge]:
     path = tmp_path / "token.json"
     account.write(path, US)
+    house.data_dir = str(tmp_path)
     values = {"homeserver": homeserver.url, "mode": "bot", "user": USER, "token_file": str(path)}
     found = BotBridge(house, Settings.model_validate(values))
     house.rooms[ROOM] = "tides"
@@ -96,3 +98,19 @@ def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Rooms, "_usual_version", usual)
     return str(request.param)
+
+
+@pytest_asyncio.fixture
+async def botworld(synapse: Synapse, tmp_path: Path) -> AsyncIterator[BotWorld]:
+    house = RecordingHouse(data_dir=str(tmp_path))
+    found = BotWorld(synapse, house, f"tides{secrets.token_hex(4)}", tmp_path)
+    house.forums = {found.forum.slug: found.forum}
+    await found.start()
+    try:
+        outcomes = Outcomes()
+        await found.bridge.deliver(lot(StateItem(found.forum), ""), outcomes)
+        assert isinstance(outcomes.only, Sent), outcomes.only
+        (found.room,) = house.rooms
+        yield found
+    finally:
+        await found.stop()

@@ -84,6 +84,8 @@ class Homeserver:
         if "/media/download/" in path:
             found = self.media.get(path.rpartition("/")[2])
             return web.Response(body=found) if found is not None else error(404, "M_NOT_FOUND")
+        if path.endswith("/keys/upload"):
+            return web.json_response({"one_time_key_counts": {"signed_curve25519": 50}})
         if path.endswith("/media/config"):
             return web.json_response({"m.upload.size": self.upload_size})
         if path.endswith("/createRoom"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -105,12 +106,13 @@ class RoomUser:
         )
         if isinstance(answer, UploadError):
             raise RoomRefused(f"{self.id} could not upload: {answer.message}")
+        width, height = struct.unpack(">II", data[16:24])  # of the PNG's first chunk
         content: dict[str, Any] = {
             "msgtype": "m.image",
             "body": caption or name,
             "filename": name,
             "url": answer.content_uri,
-            "info": {"mimetype": "image/png", "size": len(data)},
+            "info": {"mimetype": "image/png", "size": len(data), "w": width, "h": height},
             "m.mentions": {},
         }
         if root:

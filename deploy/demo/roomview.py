@@ -42,6 +42,7 @@ class Message:
     answers: str = ""
     quotes: bool = False
     size: int = 0
+    shape: tuple[int, int] | None = None
     page: tuple[str, int] | None = None
     message_id: str = ""
     edited: bool = False
@@ -236,7 +237,7 @@ def read(source: dict[str, Any], room: str) -> Message | None:
     answers = relation.get("m.in_reply_to")
     threaded = relation.get("rel_type") == "m.thread"
     info = content.get("info")
-    size = info.get("size") if isinstance(info, dict) else 0
+    size, width, height = (info.get(name) if isinstance(info, dict) else None for name in ("size", "w", "h"))
     html = words.get("formatted_body") if words.get("format") == "org.matrix.custom.html" else ""
     return Message(
         id=str(source["event_id"]),
@@ -253,6 +254,7 @@ def read(source: dict[str, Any], room: str) -> Message | None:
         answers=str(answers.get("event_id", "")) if isinstance(answers, dict) else "",
         quotes=isinstance(answers, dict) and not (threaded and relation.get("is_falling_back") is True),
         size=size if isinstance(size, int) else 0,
+        shape=(width, height) if isinstance(width, int) and isinstance(height, int) else None,
         page=archived(str(content.get("external_url", ""))),
         message_id=str(post.get("message_id", "")) if isinstance(post, dict) else "",
     )

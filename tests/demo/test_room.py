@@ -149,9 +149,11 @@ def test_a_file_can_be_saved_and_a_picture_in_a_text_is_shown(hears: Hears) -> N
     hears.says("$1", GHOST, "counts.csv", msgtype="m.file", url="mxc://hs.test/csv", info={"size": 1400})
     html = '<img src="mxc://hs.test/pic" alt="limpet">'
     hears.says("$2", GHOST, "limpet", format="org.matrix.custom.html", formatted_body=html)
+    hears.says("$3", GHOST, "a.png", msgtype="m.image", url="mxc://hs.test/png", info={"w": 30, "h": 20})
     page = hears.pane()
+    assert 'alt="a.png" width="30" height="20"' in page  # room for it before it is loaded
     assert 'download="counts.csv"' in page
     assert "1 kB" in page
     assert '<img src="/room/picture?of=mxc%3A%2F%2Fhs.test%2Fpic" alt="limpet">' in page
-    assert [message.holds("mxc://hs.test/pic") for message in hears.room.messages.values()] == [False, True]
+    assert [message.holds("mxc://hs.test/pic") for message in hears.room.messages.values()] == [False, True, False]
     assert not hears.room.messages["$2"].holds("mxc://hs.test/other")

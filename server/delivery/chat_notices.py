@@ -56,6 +56,18 @@ TEXTS: Mapping[str, str] = {
         "Thank you for your first message in {forum}. It stands at {post_url} and it went to:\n\n{places}\n\n"
         "To have answers by mail too, write here: link you@example.org\nThis note comes once. “help” tells what else can be done.\n"
     ),
+    "held-first": N_(
+        "Thank you for writing to {forum}. Your message is your first one there, so one of its moderators looks at it first; you need not "
+        "do anything.\n\n{readers}\n\nIf you would rather not, delete it in the room, or take it back on this page: {link}\n"
+    ),
+    "held-stranger": N_(
+        "You wrote to {forum} and are no member, so one of its moderators looks at your message first; you need not do anything.\n\n"
+        "{readers}\n\nIf you would rather not, delete it in the room, or take it back on this page: {link}\n"
+    ),
+    "held-long": N_(
+        "Your message to {forum} has waited for one of its moderators for three days now. You need not do anything.\n\n"
+        "If you would rather not, delete it in the room, or take it back on this page: {link}\n"
+    ),
     "post-rejected": N_("Not published in {forum}: {subject}\n\nA moderator decided so. {reason}\n"),
 }
 """By the name of the notice. Where there is none, the mail's words are said, under its subject."""

@@ -52,6 +52,10 @@ class RecordingRows:
         self._by_id[row] = name
         return True
 
+    def keep_all(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        for name, data in rows:
+            self.keep(name, data)
+
     def take(self, limit: int, after: int = 0) -> list[Kept]:
         new = [Kept(i, n, d, a) for n, (i, d, s, a) in self.inbox.items() if s == "new" and i > after]
         return sorted(new, key=lambda kept: kept.id)[:limit]

@@ -125,8 +125,7 @@ def _store(rows: Rows, transaction: bytes, events: list[tuple[str, bytes]]) -> b
     seen: list[str] = json.loads(rows.get("transactions", "seen") or "[]")
     if name in seen:
         return False
-    for event, data in events:
-        rows.keep(event, data)  # an event may come again by another way: its id is its name
+    rows.keep_all(events)  # an event may come again by another way: its id is its name
     rows.put("transactions", "seen", json.dumps([*seen, name][-TRANSACTIONS_REMEMBERED:]))
     return True
 

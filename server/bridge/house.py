@@ -29,6 +29,9 @@ class Rows(Protocol):
     def keep(self, name: str, data: bytes) -> bool:
         """Store `data` under `name`; False if that name is known already, and nothing changes."""
 
+    def keep_all(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        """`keep` each (name, data), in this order."""
+
     def take(self, limit: int, after: int = 0) -> list[Kept]:
         """The oldest new rows (those after that id), in order of arrival; they stay new until `done` or `quarantine`."""
 

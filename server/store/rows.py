@@ -5,11 +5,13 @@ Every statement names the bridge, so that none can touch another's rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from server.bridge import Kept
 from server.store.schema import bridge_rows, inbox
-from server.store.upsert import insert_new, insert_or_set
+from server.store.upsert import insert_all_new, insert_new, insert_or_set
 
 
 class BridgeRows:
@@ -22,6 +24,11 @@ class BridgeRows:
         """Store `data` under `name`; False if that name is known already, and nothing changes."""
         row = {"bridge": self._bridge, "name": name, "bytes": data, "created_at": self._now}
         return insert_new(self._tx, inbox, row, ["bridge", "name"])
+
+    def keep_all(self, rows: Sequence[tuple[str, bytes]]) -> None:
+        """`keep` each (name, data), in this order."""
+        new = [{"bridge": self._bridge, "name": name, "bytes": data, "created_at": self._now} for name, data in rows]
+        insert_all_new(self._tx, inbox, new, ["bridge", "name"])
 
     def take(self, limit: int, after: int = 0) -> list[Kept]:
         """The oldest new rows (those after that id), in order of arrival; they stay new until `done` or `quarantine`."""

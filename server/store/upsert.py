@@ -22,6 +22,12 @@ def insert_new(tx: Connection, table: Table, values: Mapping[str, Any], unique: 
     return tx.execute(statement, execution_options=COUNTED).rowcount == 1
 
 
+def insert_all_new(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]], unique: Sequence[str]) -> None:
+    """The same for many rows by one statement; of those with the same `unique` columns the first one stays."""
+    if rows:
+        tx.execute(_insert(tx, table).on_conflict_do_nothing(index_elements=list(unique)), list(rows))
+
+
 def insert_or_set(
     tx: Connection, table: Table, values: Mapping[str, Any], unique: Sequence[str], changed: Sequence[str]
 ) -> None:

@@ -122,3 +122,15 @@ def test_small_facts_belong_to_their_bridge(store: Store) -> None:
     store.write_now(lambda tx: BridgeRows(tx, "chat", NOW).drop("room", "a"))
     assert store.read_now(lambda tx: BridgeRows(tx, "mail", NOW).get("room", "a")) == "5"
     assert store.read_now(lambda tx: [BridgeRows(tx, "chat", NOW).get("room", key) for key in "ab"]) == [None, "3"]
+
+
+def test_many_are_kept_in_order_and_each_name_once(store: Store) -> None:
+    def work(tx: object) -> list[tuple[str, bytes]]:
+        rows = BridgeRows(tx, "chat", NOW)  # type: ignore[arg-type]
+        rows.keep("t2", b"two")
+        rows.keep_all([("t3", b"three"), ("t2", b"other"), ("t1", b"one"), ("t3", b"again")])
+        rows.keep_all([])
+        first = rows.take(1)
+        return [(kept.name, kept.data) for kept in [*first, *rows.take(9, first[0].id)]]
+
+    assert store.write_now(work) == [("t2", b"two"), ("t3", b"three"), ("t1", b"one")]

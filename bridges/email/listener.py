@@ -197,7 +197,7 @@ def _said(result: Result) -> str:
         return "250 2.0.0 " + one_line(result.reply or (f"accepted as {result.post}" if result.post else "accepted"))
     if isinstance(result, Duplicate):
         return "250 2.0.0 " + one_line(f"we have it already, as {result.post}" if result.post else "we have it already")
-    return "250 2.0.0 " + one_line(f"held as {result.name}. {result.reply}")
+    return "250 2.0.0 " + one_line(f"held as {result.name}. {result.reply}" if result.name else result.reply)
 
 
 def _reply_code(code: str) -> str:

@@ -175,8 +175,15 @@ def _post(mail: Mail, forum: str, author: Author, body: Body | None = None) -> N
         automatic=mail.automatic,
         answering=mail.answering,
         addressed=_addressed(mail),
+        handed_on=not _names(mail, forum),
         spam=spam.marked(mail.header),
     )
+
+
+def _names(mail: Mail, forum: str) -> bool:
+    """Whether To or Cc name the forum, at whatever domain: it may have moved. A mail to somebody else is not meant for everybody."""
+    meant = (read_local(split(address)[0]) for address in _addressed(mail))
+    return any(mailbox is not None and mailbox.slug == forum for mailbox in meant)
 
 
 def _addressed(mail: Mail) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ class NewPost:
     author's post before it while that is not yet due. `item`: the token of a reply address that names the post which this answers
     (never its author). `chat`: it was said at the level of a room, to nobody in particular, or in plain answer to what was (`parents`);
     the forum's `room_messages` says what it is. `addressed`: who else it was sent to by the channel itself, as normalised addresses.
+    `handed_on`: nothing in it says that it is for this forum, so that anybody who had it may have brought it here.
     `mentions`: whom it speaks to by name, as addresses of its channel and as authors' keys (`Writer.key`).
     """
 
@@ -37,6 +38,7 @@ class NewPost:
     chat: bool = False
     item: str | None = None
     addressed: tuple[str, ...] = ()
+    handed_on: bool = False
     mentions: tuple[str, ...] = ()
     spam: Spam = Spam.NO
 

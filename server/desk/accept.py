@@ -115,6 +115,7 @@ def _seen(
         and not facts.machine
         and (known is None or not posts.has_posted(tx, forum.id, known.person_id)),
         moderator=screen.passes(facts.role in membership.MODERATORS, facts.proof),
+        handed_on=inbound.handed_on and not facts.machine and facts.proof_policy != "lax",
     )
 
 

@@ -68,7 +68,8 @@ def refuse_unless_meant(tx: Connection, desk: Desk, inbound: Act, facts: Mapping
     if (channel, inbound.author.address) != asked:
         raise Rejected("5.7.1", _("Please answer from the address that was asked: your answer was not taken."))
     first = inbound.words[0].strip(".,;:!?\"'").casefold() if inbound.words else ""
-    if channel in desk.channels(takes_back=False) and first not in _YES | {_("yes")}:
+    plain = first if len(inbound.words) == 1 else ""
+    if channel in desk.channels(takes_back=False) and plain not in _YES | {_("yes")}:
         raise Rejected("5.7.0", _("If both addresses are yours, answer with the one word yes. Nothing was done."))
 
 

@@ -30,6 +30,7 @@ class Seen:
     hold_first: bool = False
     first: bool = False
     moderator: bool = False
+    handed_on: bool = False
 
 
 def passes(role_moderates: bool, proof: Proof) -> bool:
@@ -43,6 +44,8 @@ def screen(decision: Decision, seen: Seen) -> Decision:
         return decision
     if reason := _refuses(seen):
         return Refuse("5.7.1", reason)
+    if isinstance(decision, Publish) and seen.handed_on:  # a moderator's letter is their own affair too
+        return Hold(_("it does not name {forum} in To or Cc").format(forum=seen.title), kind="handed-on", doubtful=True)
     if seen.moderator or (isinstance(decision, Hold) and not decision.confirm):
         return decision
     if seen.hold_all:

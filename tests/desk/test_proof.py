@@ -205,3 +205,12 @@ def test_an_answer_in_a_forum_that_holds_first_posts_goes_to_moderators_and_its_
     assert isinstance(yes(table, question), Held)
     assert len(asked(table, "held-first")) == 1
     assert len(asked(table, "held")) == 1
+
+
+@pytest.mark.parametrize("role", ["member", "moderator"])
+def test_a_signed_letter_that_somebody_hands_on_waits_for_its_author(table: Table, role: str) -> None:
+    table.forum()
+    table.member("ana", role=role)
+    answer = table.post("ana", "For your eyes only.", proof=Proof.AUTHENTICATED, handed_on=True)
+    assert isinstance(answer, Held)
+    assert isinstance(table.post("ana", "For all.", proof=Proof.AUTHENTICATED), Accepted)

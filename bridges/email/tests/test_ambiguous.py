@@ -9,7 +9,7 @@ from bridges.email.authentication import NOTHING_SAID, Verdict
 from bridges.email.mailboxes import is_plain, mailboxes
 from bridges.email.receive import inbound
 from bridges.email.tests.reading import mail
-from server.bridge import Proof, Request
+from server.bridge import NewPost, Proof, Request
 from server.errors import Rejected
 
 
@@ -103,3 +103,19 @@ def test_a_header_whose_lines_end_differently_for_different_readers_is_refused(o
         raw = b"From: ana@x.test\r\n" + odd + b"\r\nwords\r\n"
         with pytest.raises(Rejected, match=r"must not be there|no field"):
             inbound(mail(raw), Mailbox("tides", function), NOTHING_SAID, "lists.test")
+
+
+@pytest.mark.parametrize(
+    ("head", "handed_on"),
+    [
+        ("To: tides@lists.test\n", False),
+        ("To: bo@far.test\nCc: Tide pools <tides@old.test>\n", False),
+        ("To: tides-item+aaaaaaaaaaaaaaaaaaaaaaaaaa@lists.test\n", False),
+        ("To: bo@far.test\n", True),
+        ("", True),
+    ],
+)
+def test_a_mail_to_somebody_else_is_not_meant_for_everybody(head: str, handed_on: bool) -> None:
+    told = inbound(mail(f"From: ana@x.test\n{head}Subject: x\n\nwords\n"), Mailbox("tides"), NOTHING_SAID, "lists.test")
+    assert isinstance(told, NewPost)
+    assert told.handed_on is handed_on

@@ -115,7 +115,7 @@ def _post_or_habit(mail: Mail, forum: str, author: Author) -> NewPost | Request:
 
 def old(mail: Mail, forum: str) -> NewPost:
     """A message of an archive as the post that it was then: whether a list or a machine sent it does not matter any more."""
-    return replace(_post(mail, forum, _author(mail, Verdict()), mail.body()), automatic=False)
+    return replace(_post(mail, forum, _author(mail, Verdict()), mail.body()), automatic=False, handed_on=False)
 
 
 def _asked(mail: Mail, to: Mailbox, author: Author) -> Inbound:

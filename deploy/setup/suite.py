@@ -21,7 +21,12 @@ ROOT = Path(__file__).parents[2]
 BIN = ROOT / ".venv" / "bin"
 CI = os.environ.get("CI") == "true"
 NEWEST = "3.13"
-SOURCE_ONLY = ("dkimpy", "pyspf")  # published without wheels; pure Python, so that no compiler is needed all the same
+SOURCE_ONLY = (
+    "atomicwrites",
+    "dkimpy",
+    "pyspf",
+)  # published without wheels; pure Python, so that no compiler is needed all the same
+WORKERS = str(max(4, os.cpu_count() or 1))  # tests wait for peers and disks more than they compute
 OFFLINE = (
     "NewConnectionError",
     "NameResolutionError",
@@ -106,10 +111,10 @@ def checks() -> list[Check]:
 
 
 def run_pytest(arguments: list[str]) -> Count:
-    """Runs every test on two workers, its output passed through; a run that breaks down counts as a failure."""
+    """Runs every test on several workers, its output passed through; a run that breaks down counts as a failure."""
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        options = ["-n", "2", "--durations=15", f"--junitxml={report}", *arguments]
+        options = ["-n", WORKERS, "--durations=15", f"--junitxml={report}", *arguments]
         code = subprocess.run([str(BIN / "python"), "-m", "pytest", *options], cwd=ROOT).returncode
         count = _read(report) if report.exists() else Count()
     if code != 0 and count.failed == 0:

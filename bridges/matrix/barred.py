@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from server import log
+from server import globs, log
 from server.bridge import House, Rows
 from server.errors import JuntoError
 
@@ -104,23 +104,7 @@ def shuts_out(acl: Mapping[str, Any], server: str) -> bool:
     return _named(acl.get("deny"), host) or not _named(acl.get("allow"), host)
 
 
-def _named(globs: object, host: str) -> bool:
-    return isinstance(globs, list) and any(isinstance(glob, str) and _matches(glob.lower(), host) for glob in globs)
-
-
-def _matches(glob: str, host: str) -> bool:
-    """`*` is any text, `?` one letter. Let the last `*` take one letter more where it fails: at most one length times the other."""
-    at = star_at = place = 0
-    star = -1
-    while at < len(host):
-        letter = glob[place : place + 1]
-        if letter == "*":
-            star, star_at, place = place, at, place + 1
-        elif letter in ("?", host[at]):
-            place, at = place + 1, at + 1
-        elif star >= 0:
-            star_at += 1
-            place, at = star + 1, star_at
-        else:
-            return False
-    return not glob[place:].strip("*")
+def _named(listed: object, host: str) -> bool:
+    return isinstance(listed, list) and any(
+        isinstance(glob, str) and globs.matches(glob.lower(), host) for glob in listed
+    )

@@ -5,7 +5,7 @@ A bridge is a folder under `bridges/` whose package offers two names:
 * `Settings`: a pydantic model, its section of `junto.toml`; each field has a default and a description;
 * `create(house, settings) -> Bridge | None`: None when the settings turn it off.
 
-It imports this package and the ground (`config errors log metrics clock limits tokens i18n render subjects markup`), nothing else of ours.
+It imports this package and the ground (`config errors log metrics clock limits tokens i18n render subjects markup values globs`) alone.
 It hears (`run`, handing what came to `house.accept`) and says (`deliver`). What it raises in `run` is `Rejected` or `Deferred`.
 Both sides import every name from here; the files are for reading, one idea each.
 """

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, delete, insert, or_, select
 
+from server import globs
 from server.store.schema import addresses, bans, forums, memberships
 
 ADDRESS, DOMAIN, PATTERN = "address", "domain", "pattern"
@@ -71,7 +72,7 @@ def covering(tx: Connection, forum_id: int | None, theirs: Sequence[str]) -> lis
 def covers(kind: str, value: str, address: str) -> bool:
     """Whether a ban of that kind and value is one of the address."""
     if kind == PATTERN:
-        return matches(value, address)
+        return globs.matches(value, address)
     return value == address if kind == ADDRESS else value in _domains(address)
 
 
@@ -113,22 +114,3 @@ def _domains(address: str) -> list[str]:
     """The address's domain and those above it: who bans x.org bans mail.x.org."""
     labels = domain(address).split(".")[-_LABELS:]
     return [".".join(labels[start:]) for start in range(len(labels))]
-
-
-def matches(pattern: str, address: str) -> bool:
-    """Whether the glob covers the whole address: go on greedily, and where it fails let the last `*` take one letter more."""
-    at = star_at = 0
-    place, star = 0, -1
-    while at < len(address):
-        letter = pattern[place : place + 1]
-        if letter == "*":
-            star, star_at = place, at
-            place += 1
-        elif letter in ("?", address[at]):
-            place, at = place + 1, at + 1
-        elif star >= 0:
-            star_at += 1
-            place, at = star + 1, star_at
-        else:
-            return False
-    return not pattern[place:].strip("*")

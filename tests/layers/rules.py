@@ -22,6 +22,7 @@ GROUND = frozenset(
         "subjects",
         "markup",
         "values",
+        "globs",
     ]
 )
 """The modules of `server/` that everybody may import and that import nothing of ours but each other."""

@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import nio
-import pytest
 import pytest_asyncio
 
-from bridges.matrix.cipher import AVAILABLE, DIRECTORY
+from bridges.matrix.cipher import DIRECTORY
 from bridges.matrix.notices import OPEN_ELSEWHERE
 from bridges.matrix.tests.botworld import BotWorld
 from bridges.matrix.tests.samples import post
 from server.bridge import Edit, NewPost, PostItem, Ref
 from tests.peers.synapse import Account
-
-pytestmark = pytest.mark.skipif(not AVAILABLE, reason="the e2e extra is not installed")
 
 
 class Reader:
